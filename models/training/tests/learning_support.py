@@ -1,0 +1,68 @@
+"""Toy data and networks for the tests of learning and export: shapes are real, content is smooth noise."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fitdiff.faces.dataset import ATTRIBUTES, ShardSpec, save_spec, shard_path
+from fitdiff.learning.config import RecipeConfig, load_config
+from fitdiff.learning.data import FaceData
+
+RECOGNISER = Path(__file__).parents[2] / "base" / "recogniser.onnx"
+
+
+def toy_config() -> RecipeConfig:
+    """The configuration `toy`."""
+    return load_config("toy")
+
+
+def write_toy_dataset(folder: Path, config: RecipeConfig, count: int, first_seed: int) -> FaceData:
+    """Write a data set of `count` random identities in the real format and open it."""
+    spec = ShardSpec(
+        map_size=config.data.map_size,
+        chips=config.data.chips,
+        first_seed=first_seed,
+        count=count,
+        shard_size=config.data.shard_size,
+    )
+    rng = np.random.default_rng(first_seed)
+    save_spec(folder, spec)
+    size = spec.map_size
+    y, x = np.mgrid[0:size, 0:size] / size - 0.5
+    radius = np.hypot(x, y)
+    masks = {"chart": radius < 0.45, "skin": radius < 0.4, "face": radius < 0.3}
+    np.savez(folder / "masks.npz", **{name: mask.astype(np.uint8) * 255 for name, mask in masks.items()})
+    for index in range(spec.shard_count):
+        n = len(spec.seeds(index))
+        tones = rng.uniform(60, 220, (n, 6, 1, 1))
+        waves = 20 * np.sin(rng.uniform(2, 9, (n, 6, 1, 1)) * x) * np.cos(rng.uniform(2, 9, (n, 6, 1, 1)) * y)
+        attributes = np.zeros(n, ATTRIBUTES)
+        attributes["seed"] = list(spec.seeds(index))
+        attributes["ita"] = rng.uniform(-60, 70, n)
+        attributes["age"] = rng.uniform(18, 80, n)
+        attributes["male"] = rng.uniform(0, 1, n)
+        chips = rng.integers(0, 255, (n, spec.chips, 10, 10, 3)).repeat(15, axis=2).repeat(15, axis=3)
+        path = shard_path(folder, index)
+        path.mkdir(parents=True)
+        np.save(path / "maps.npy", np.clip(tones + waves, 0, 255).astype(np.uint8))
+        np.save(path / "shape.npy", rng.standard_normal((n, spec.components)).astype(np.float32))
+        np.save(path / "chips.npy", chips.astype(np.uint8))
+        np.save(path / "attributes.npy", attributes)
+        (path / "shard.json").write_text(json.dumps({"spec": asdict(spec), "count": n}))
+    return FaceData(folder)
+
+
+def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Give zero-initialised parameters small random values, so that every path of the network carries signal."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if not parameter.any():
+                parameter.copy_(0.05 * torch.randn(parameter.shape, generator=generator))
+    return module.eval()

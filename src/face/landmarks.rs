@@ -1,0 +1,156 @@
+//! Dense facial landmarks on a rotated crop of the face (Kartynnik et al., 2019; Grishchenko et al., 2020).
+
+use bevy::math::{DMat2, DVec2, Rect, Vec2, Vec3};
+use image::RgbImage;
+
+use super::{
+    Detection, Keypoint,
+    detect::sigmoid,
+    sampling::{self, Affine, Border},
+};
+use crate::{
+    bundle::{self, Bundle, BundleError, LandmarkIndex},
+    runtime::{CancelToken, Model, Runtime, RuntimeError},
+};
+
+/// Landmarks of one face.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaceLandmarks {
+    /// x and y in photo pixels; z in the same unit, relative to the head's centre, smaller towards the camera.
+    pub points: Vec<Vec3>,
+    /// The network's own opinion of there being a face, 0 to 1. High on some false detections, too.
+    pub presence: f32,
+}
+
+impl FaceLandmarks {
+    /// A landmark's place in the photo, in pixels.
+    pub fn pixel(&self, index: usize) -> Vec2 {
+        self.points[index].truncate()
+    }
+
+    /// The centres of the person's right and left eye, in photo pixels.
+    pub fn eyes(&self, index: &LandmarkIndex) -> (Vec2, Vec2) {
+        (
+            self.pixel(index.right_eye_outer).midpoint(self.pixel(index.right_eye_inner)),
+            self.pixel(index.left_eye_outer).midpoint(self.pixel(index.left_eye_inner)),
+        )
+    }
+}
+
+/// A square on the photo that is turned with the face, in pixels and radians.
+#[derive(Clone, Copy, Debug)]
+struct Roi {
+    centre: DVec2,
+    side: f64,
+    angle: f64,
+}
+
+impl Roi {
+    fn new(bounds: Rect, scale: f32, angle: f32) -> Self {
+        Self {
+            centre: bounds.center().as_dvec2(),
+            side: f64::from(bounds.size().max_element() * scale),
+            angle: f64::from(angle),
+        }
+    }
+
+    /// From pixels of a crop of `side` pixels to the photo.
+    fn map(&self, side: usize) -> Affine {
+        let linear = DMat2::from_angle(self.angle) * (self.side / side as f64);
+        Affine { linear, offset: self.centre - linear * DVec2::splat(side as f64 / 2.0) }
+    }
+}
+
+/// The landmark network.
+#[derive(Debug)]
+pub(super) struct Landmarker {
+    model: Model,
+    rules: bundle::Landmarks,
+    side: usize,
+}
+
+impl Landmarker {
+    pub(super) fn load(bundle: &Bundle, runtime: &Runtime) -> Result<Self, BundleError> {
+        let rules = bundle.manifest().face.landmarks.clone();
+        let model = bundle.load(runtime, &rules.network)?;
+        let side = model.spec().inputs[0].shape[3];
+        Ok(Self { model, rules, side })
+    }
+
+    /// Landmarks of a detected face, or `None` when the detection proves to be no face.
+    ///
+    /// Two passes: the second one crops by the first one's points, which makes strong roll safe and moves points by
+    /// up to a pixel.
+    pub(super) fn landmarks(
+        &mut self,
+        photo: &RgbImage,
+        detection: &Detection,
+        cancel: &CancelToken,
+    ) -> Result<Option<FaceLandmarks>, RuntimeError> {
+        let first = Roi::new(detection.bounds, self.rules.crop_scale, detection.roll());
+        let Some(rough) = self.pass(photo, &first, cancel)? else { return Ok(None) };
+        let second = self.roi_of(&rough);
+        let Some(fine) = self.pass(photo, &second, cancel)? else { return Ok(None) };
+        Ok(self.agrees(detection, &fine).then_some(fine))
+    }
+
+    fn pass(
+        &mut self,
+        photo: &RgbImage,
+        roi: &Roi,
+        cancel: &CancelToken,
+    ) -> Result<Option<FaceLandmarks>, RuntimeError> {
+        if !(roi.side.is_finite() && roi.side >= 1.0 && roi.centre.is_finite()) {
+            return Ok(None);
+        }
+        let map = roi.map(self.side);
+        let crop = sampling::crop(photo, &map, self.side, Border::Replicate);
+        let input = sampling::to_input(&crop, self.side, self.rules.input_range);
+        let name = self.model.spec().inputs[0].name.clone();
+        let mut outputs = self.model.run(&[(&name, &input)], cancel)?;
+        let presence = sigmoid(outputs.take::<f32>(&self.rules.presence)?.data()[0]);
+        let points = outputs.take::<f32>(&self.rules.points)?;
+        let finite = points.data().iter().all(|value| value.is_finite());
+        if !(finite && presence >= self.rules.presence_threshold) {
+            return Ok(None);
+        }
+        let depth_scale = roi.side / self.side as f64;
+        let points = points
+            .data()
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .map(|&[x, y, z]| {
+                let place = map.apply(DVec2::new(f64::from(x), f64::from(y)));
+                place.as_vec2().extend((f64::from(z) * depth_scale) as f32)
+            })
+            .collect();
+        Ok(Some(FaceLandmarks { points, presence }))
+    }
+
+    fn roi_of(&self, landmarks: &FaceLandmarks) -> Roi {
+        let index = &self.rules.index;
+        let eye_line = landmarks.pixel(index.left_eye_outer) - landmarks.pixel(index.right_eye_outer);
+        let spanned = landmarks.points[..self.rules.box_points].iter().map(|point| point.truncate());
+        let bounds = spanned.fold(Rect::EMPTY, |bounds, point| bounds.union_point(point));
+        Roi::new(bounds, self.rules.crop_scale, eye_line.to_angle())
+    }
+
+    /// Whether detector and landmarks mean the same face: their eyes, nose and mouth lie close together. A wrong
+    /// detection gets a presence near 1 at times, but then its landmarks lie elsewhere.
+    fn agrees(&self, detection: &Detection, landmarks: &FaceLandmarks) -> bool {
+        let index = &self.rules.index;
+        let (right_eye, left_eye) = landmarks.eyes(index);
+        let mouth = landmarks.pixel(index.upper_lip).midpoint(landmarks.pixel(index.lower_lip));
+        let pairs = [
+            (Keypoint::RightEye, right_eye),
+            (Keypoint::LeftEye, left_eye),
+            (Keypoint::NoseTip, landmarks.pixel(index.nose_tip)),
+            (Keypoint::Mouth, mouth),
+        ];
+        let total: f32 = pairs.iter().map(|&(keypoint, place)| detection.keypoint(keypoint).distance(place)).sum();
+        // The height from eyes to mouth stands in for the eyes' distance when the head is turned to a side.
+        let scale = right_eye.distance(left_eye).max(right_eye.midpoint(left_eye).distance(mouth));
+        total / pairs.len() as f32 <= self.rules.max_keypoint_distance * scale
+    }
+}

@@ -1,0 +1,210 @@
+//! Bundles that lie about themselves are refused, with the file, the expected and the found value.
+
+use std::{fs, path::Path};
+
+use bevy_fitdiff::{
+    bundle::{Bundle, BundleError, MANIFEST_FILE},
+    runtime::{BackendChoice, Runtime, RuntimeError, RuntimeOptions},
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+mod common;
+
+/// A copy of the default bundle that a test may spoil.
+fn copy() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(common::bundle().root()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+        }
+    }
+    dir
+}
+
+fn edit_manifest(dir: &Path, edit: impl FnOnce(&mut Value)) {
+    let path = dir.join(MANIFEST_FILE);
+    let mut manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut manifest);
+    fs::write(path, manifest.to_string()).unwrap();
+}
+
+fn load(dir: &Path, network: &str) -> Result<(), BundleError> {
+    let options = RuntimeOptions { backend: BackendChoice::Embedded, ..Default::default() };
+    let runtime = Runtime::new(options).unwrap();
+    Bundle::open(dir)?.load(&runtime, network).map(|_| ())
+}
+
+/// Replaces a network's file and states the new content's length and hash.
+fn replace_file(dir: &Path, content: &[u8]) {
+    fs::write(dir.join("recogniser.onnx"), content).unwrap();
+    edit_manifest(dir, |manifest| {
+        let file = &mut manifest["networks"]["recogniser"]["file"];
+        file["bytes"] = json!(content.len());
+        file["sha256"] = json!(Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    });
+}
+
+#[test]
+fn the_default_bundle_is_whole_and_runs_on_every_backend() {
+    let bundle = common::bundle();
+    let networks = bundle.manifest().networks.keys();
+    let total: u64 = bundle.manifest().networks.values().map(|network| network.file.bytes).sum();
+    assert!(total < 60_000_000, "{total} bytes");
+    for (backend, runtime) in common::runtimes() {
+        for network in networks.clone() {
+            bundle.load(&runtime, network).unwrap_or_else(|error| panic!("{backend}, {network}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_missing_folder_or_manifest_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in [dir.path().to_path_buf(), dir.path().join("nowhere")] {
+        let error = Bundle::open(&path).unwrap_err();
+        assert!(matches!(error, BundleError::Read { .. }), "{error}");
+        assert!(error.to_string().contains(MANIFEST_FILE), "{error}");
+    }
+}
+
+#[test]
+fn a_manifest_that_is_no_manifest_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for text in ["", "{", "[]", "{\"format\": 1}", "{\"format\": -1}", "\u{0}\u{1}", "{\"format\": 1, \"id\": 3}"] {
+        fs::write(dir.path().join(MANIFEST_FILE), text).unwrap();
+        let error = Bundle::open(dir.path()).unwrap_err();
+        assert!(matches!(error, BundleError::Manifest { .. }), "{text:?}: {error}");
+    }
+    fs::write(dir.path().join(MANIFEST_FILE), vec![b' '; 2 << 20]).unwrap();
+    assert!(matches!(Bundle::open(dir.path()).unwrap_err(), BundleError::TooLarge { .. }));
+}
+
+#[test]
+fn a_manifest_of_another_format_is_told_apart_from_a_broken_one() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(MANIFEST_FILE), "{\"format\": 7, \"new\": true}").unwrap();
+    let error = Bundle::open(dir.path()).unwrap_err();
+    assert!(matches!(error, BundleError::Format { expected: 1, found: 7, .. }), "{error}");
+}
+
+#[test]
+fn an_unknown_field_is_refused_by_name() {
+    let dir = copy();
+    edit_manifest(dir.path(), |manifest| manifest["face"]["detecters"] = json!([]));
+    let error = Bundle::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("detecters"), "{error}");
+}
+
+#[test]
+fn a_swapped_file_is_refused_by_its_hash() {
+    let dir = copy();
+    let path = dir.path().join("recogniser.onnx");
+    let mut content = fs::read(&path).unwrap();
+    content[5_000_000] ^= 1;
+    fs::write(&path, content).unwrap();
+    let error = load(dir.path(), "recogniser").unwrap_err();
+    assert!(matches!(error, BundleError::Hash { .. }), "{error}");
+    assert!(error.to_string().contains("recogniser.onnx"), "{error}");
+}
+
+#[test]
+fn truncated_extended_and_missing_files_are_refused() {
+    let dir = copy();
+    let path = dir.path().join("blazeface_short.onnx");
+    let content = fs::read(&path).unwrap();
+    let bytes = content.len() as u64;
+    fs::write(&path, &content[..1000]).unwrap();
+    let error = load(dir.path(), "detector_short").unwrap_err();
+    assert!(matches!(error, BundleError::Size { expected, found: 1000, .. } if expected == bytes), "{error}");
+    fs::write(&path, [&content[..], b"more"].concat()).unwrap();
+    let error = load(dir.path(), "detector_short").unwrap_err();
+    assert!(matches!(error, BundleError::Size { found, .. } if found == bytes + 4), "{error}");
+    fs::remove_file(&path).unwrap();
+    let error = load(dir.path(), "detector_short").unwrap_err();
+    assert!(matches!(error, BundleError::Read { .. }), "{error}");
+    fs::create_dir(&path).unwrap();
+    let error = load(dir.path(), "detector_short").unwrap_err();
+    assert!(matches!(error, BundleError::Read { .. }), "{error}");
+}
+
+#[test]
+fn files_of_absurd_length_are_refused_without_reading() {
+    let dir = copy();
+    edit_manifest(dir.path(), |manifest| manifest["networks"]["recogniser"]["file"]["bytes"] = json!(u64::MAX));
+    let error = load(dir.path(), "recogniser").unwrap_err();
+    assert!(matches!(error, BundleError::TooLarge { bytes: u64::MAX, .. }), "{error}");
+}
+
+#[test]
+fn paths_out_of_the_folder_are_refused() {
+    let dir = copy();
+    let absolute = dir.path().join("recogniser.onnx").display().to_string();
+    for path in ["../recogniser.onnx", "nets/../../recogniser.onnx", &absolute, ".."] {
+        edit_manifest(dir.path(), |manifest| manifest["networks"]["recogniser"]["file"]["path"] = json!(path));
+        let error = load(dir.path(), "recogniser").unwrap_err();
+        assert!(matches!(error, BundleError::Outside { .. }), "{path}: {error}");
+    }
+}
+
+#[test]
+fn a_graph_of_another_shape_or_name_is_refused() {
+    let dir = copy();
+    edit_manifest(dir.path(), |manifest| manifest["networks"]["landmarks"]["outputs"][0]["shape"] = json!([1, 468, 3]));
+    let error = load(dir.path(), "landmarks").unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("f32[1, 468, 3]") && text.contains("f32[1, 478, 3]"), "expected and found: {text}");
+
+    let dir = copy();
+    edit_manifest(dir.path(), |manifest| {
+        manifest["networks"]["recogniser"]["outputs"][0]["name"] = json!("embedding");
+        manifest["face"]["identity"]["embedding"] = json!("embedding");
+    });
+    let error = load(dir.path(), "recogniser").unwrap_err();
+    assert!(
+        matches!(&error, BundleError::Network { source: RuntimeError::Signature { tensor, .. }, .. } if tensor == "embedding"),
+        "{error}"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_onnx_are_refused_by_every_backend() {
+    let dir = copy();
+    for content in [&b"not an ONNX graph at all"[..], &[0xFF; 64], &[]] {
+        replace_file(dir.path(), content);
+        let bundle = Bundle::open(dir.path()).unwrap();
+        for (backend, runtime) in common::runtimes() {
+            let error = bundle.load(&runtime, "recogniser").unwrap_err();
+            assert!(matches!(error, BundleError::Network { .. }), "{backend}, {content:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_manifest_that_contradicts_itself_is_refused_where_it_does() {
+    type Edit = fn(&mut Value);
+    let edits: [(&str, Edit); 9] = [
+        ("face.detectors", |m| m["face"]["detectors"] = json!([])),
+        ("face.detectors[0].network", |m| m["face"]["detectors"][0]["network"] = json!("nobody")),
+        ("face.detectors[0].boxes", |m| m["face"]["detectors"][0]["strides"] = json!([8, 16])),
+        ("face.detectors[1].strides", |m| m["face"]["detectors"][1]["strides"] = json!([0])),
+        ("face.detectors[0].input_range", |m| m["face"]["detectors"][0]["input_range"] = json!([1.0, -1.0])),
+        ("face.landmarks.index", |m| m["face"]["landmarks"]["index"]["chin"] = json!(478)),
+        ("face.landmarks.box_points", |m| m["face"]["landmarks"]["box_points"] = json!(500)),
+        ("face.identity.chip", |m| m["face"]["identity"]["chip"]["points"] = json!([[0.0, 0.0]])),
+        ("networks.recogniser.file.sha256", |m| m["networks"]["recogniser"]["file"]["sha256"] = json!("beef")),
+    ];
+    for (wanted, edit) in edits {
+        let dir = copy();
+        edit_manifest(dir.path(), edit);
+        let error = Bundle::open(dir.path()).unwrap_err();
+        assert!(matches!(&error, BundleError::Inconsistent { place, .. } if place == wanted), "{wanted}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_network_is_named() {
+    let error = load(common::bundle().root(), "nobody").unwrap_err();
+    assert!(matches!(&error, BundleError::NoNetwork { network, .. } if network == "nobody"), "{error}");
+}

@@ -1,0 +1,84 @@
+//! What the integration tests share.
+#![allow(dead_code)]
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+};
+
+use bevy_fitdiff::{
+    bundle::Bundle,
+    face::{self, Face, FaceAnalyser, FaceChoice, PhotoLimits},
+    runtime::{BackendChoice, CancelToken, Runtime, RuntimeError, RuntimeOptions},
+};
+use image::RgbImage;
+
+pub const ASTRONAUT: &str = "astronaut.png";
+pub const HOPPER: &str = "grace_hopper.jpg";
+
+/// Set by CI where ONNX Runtime must be found: `onnxruntime`, or must not be used: `embedded`.
+const EXPECTED_BACKEND: &str = "FITDIFF_TEST_BACKEND";
+
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn bundle() -> Bundle {
+    Bundle::open(repository().join("models/base")).expect("the default bundle is valid")
+}
+
+pub fn selfie_path(name: &str) -> PathBuf {
+    repository().join("assets/selfies").join(name)
+}
+
+pub fn selfie(name: &str) -> RgbImage {
+    face::open_photo(selfie_path(name), &PhotoLimits::default()).expect("the shipped photo is readable")
+}
+
+/// The runtimes that this machine has: always the embedded one, and ONNX Runtime where it is installed.
+///
+/// Where the environment says which one is expected, its absence is a failure.
+pub fn runtimes() -> Vec<(&'static str, Arc<Runtime>)> {
+    let new = |backend| Runtime::new(RuntimeOptions { backend, ..Default::default() });
+    let embedded = new(BackendChoice::Embedded).expect("the embedded backend is built in");
+    let mut runtimes = vec![("embedded", Arc::new(embedded))];
+    let expected = std::env::var(EXPECTED_BACKEND).unwrap_or_default();
+    match new(BackendChoice::OnnxRuntime) {
+        Ok(runtime) => {
+            assert_ne!(expected, "embedded", "this run must prove the embedded backend, but found {runtime:?}");
+            runtimes.push(("onnxruntime", Arc::new(runtime)));
+        }
+        Err(error @ RuntimeError::NoOnnxRuntime { .. }) => {
+            assert_ne!(expected, "onnxruntime", "{error}");
+            println!("only the embedded backend is tested: {error}");
+        }
+        Err(error) => panic!("{error}"),
+    }
+    runtimes
+}
+
+/// One analyser per runtime, loaded once for a test program.
+pub fn analysers() -> &'static [(&'static str, Mutex<FaceAnalyser>)] {
+    static ANALYSERS: LazyLock<Vec<(&'static str, Mutex<FaceAnalyser>)>> = LazyLock::new(|| {
+        let load = |(name, runtime): (&'static str, Arc<Runtime>)| {
+            let analyser = FaceAnalyser::load(&bundle(), &runtime).expect("the default bundle loads");
+            (name, Mutex::new(analyser))
+        };
+        runtimes().into_iter().map(load).collect()
+    });
+    &ANALYSERS
+}
+
+/// The fastest analyser at hand, for tests that are not about the backend.
+pub fn analyser() -> MutexGuard<'static, FaceAnalyser> {
+    let (_, analyser) = analysers().last().expect("the embedded backend is always there");
+    analyser.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The most prominent face of a photo.
+pub fn face_of(photo: &RgbImage) -> Face {
+    analyser()
+        .analyse(photo, FaceChoice::MostProminent, &CancelToken::default())
+        .expect("there is a face in the photo")
+        .face
+}
