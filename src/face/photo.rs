@@ -76,8 +76,10 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<RgbImage, PhotoError
         max_side: limits.max_side,
         max_pixels: limits.max_pixels,
     };
+    let truncated = || format == ImageFormat::Jpeg && !jpeg_is_complete(bytes);
     let mut decoder = reader.into_decoder().map_err(|error| match error {
         ImageError::Limits(_) => too_large(header_size(bytes, format)),
+        _ if truncated() => PhotoError::Truncated,
         error => decode_error(error),
     })?;
     let (width, height) = decoder.dimensions();
@@ -88,7 +90,7 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<RgbImage, PhotoError
     if width < MIN_SIDE || height < MIN_SIDE {
         return Err(PhotoError::TooSmall { width, height, min_side: MIN_SIDE });
     }
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+    if truncated() {
         return Err(PhotoError::Truncated);
     }
     // A photo with broken EXIF data is still a photo.

@@ -7,16 +7,16 @@ use bevy::math::Vec3;
 use super::{FaceLandmarks, identity::Chip};
 use crate::bundle::{LandmarkIndex, ReliableRange};
 
-/// Least Laplacian energy of a chip that is worth a ratio; below it the chip is a single tone.
-const MIN_ENERGY: f32 = 1e-3;
+/// Least variance of a chip's luma in squared levels; below it the chip is a single tone.
+const MIN_VARIANCE: f32 = 1e-2;
 
 /// What was measured of a face in a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quality {
     /// Distance from the forehead's top to the chin, in photo pixels.
     pub face_height: f32,
-    /// Fine detail relative to twice as coarse detail, on the aligned chip: the root of the ratio of their Laplacian
-    /// energies. It does not depend on brightness or contrast.
+    /// Fine detail relative to contrast, on the aligned chip: the root mean square of the four-neighbour Laplacian
+    /// over the standard deviation of the luma. It does not depend on brightness or contrast; grain counts as detail.
     pub sharpness: f32,
     /// Turn of the head in degrees; positive towards the photo's right edge.
     pub yaw: f32,
@@ -120,16 +120,9 @@ fn luma(chip: &Chip) -> Vec<f32> {
 }
 
 fn sharpness(luma: &[f32], side: usize) -> f32 {
-    let half_side = side / 2;
-    let half: Vec<f32> = (0..half_side * half_side)
-        .map(|i| {
-            let (x, y) = (2 * (i % half_side), 2 * (i / half_side));
-            let at = |x: usize, y: usize| luma[y * side + x];
-            (at(x, y) + at(x + 1, y) + at(x, y + 1) + at(x + 1, y + 1)) / 4.0
-        })
-        .collect();
-    let coarse = laplacian_energy(&half, half_side);
-    if coarse < MIN_ENERGY { 0.0 } else { (laplacian_energy(luma, side) / coarse).sqrt() }
+    let mean = luma.iter().sum::<f32>() / luma.len() as f32;
+    let variance = luma.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / luma.len() as f32;
+    if variance < MIN_VARIANCE { 0.0 } else { (laplacian_energy(luma, side) / variance).sqrt() }
 }
 
 /// Mean square of the four-neighbour Laplacian.

