@@ -162,10 +162,8 @@ fn a_graph_of_another_shape_or_name_is_refused() {
         manifest["face"]["identity"]["embedding"] = json!("embedding");
     });
     let error = load(dir.path(), "recogniser").unwrap_err();
-    assert!(
-        matches!(&error, BundleError::Network { source: RuntimeError::Signature { tensor, .. }, .. } if tensor == "embedding"),
-        "{error}"
-    );
+    let BundleError::Network { source, .. } = &error else { panic!("{error}") };
+    assert!(matches!(&**source, RuntimeError::Signature { tensor, .. } if tensor == "embedding"), "{error}");
 }
 
 #[test]

@@ -100,6 +100,6 @@ pub enum BundleError {
         /// The network's file.
         path: PathBuf,
         /// What the runtime says.
-        source: RuntimeError,
+        source: Box<RuntimeError>,
     },
 }

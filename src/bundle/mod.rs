@@ -79,9 +79,10 @@ impl Bundle {
         let onnx = files::read_checked(&self.root, &network.file)?;
         let spec =
             ModelSpec { name: name.to_owned(), inputs: network.inputs.clone(), outputs: network.outputs.clone() };
-        runtime
-            .load(spec, &onnx)
-            .map_err(|source| BundleError::Network { path: self.root.join(&network.file.path), source })
+        runtime.load(spec, &onnx).map_err(|source| BundleError::Network {
+            path: self.root.join(&network.file.path),
+            source: Box::new(source),
+        })
     }
 }
 

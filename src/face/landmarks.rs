@@ -91,7 +91,7 @@ impl Landmarker {
         let Some(rough) = self.pass(photo, &first, cancel)? else { return Ok(None) };
         let second = self.roi_of(&rough);
         let Some(fine) = self.pass(photo, &second, cancel)? else { return Ok(None) };
-        Ok(self.agrees(detection, &fine).then_some(fine))
+        Ok(agree(&self.rules, detection, &fine).then_some(fine))
     }
 
     fn pass(
@@ -135,22 +135,66 @@ impl Landmarker {
         let bounds = spanned.fold(Rect::EMPTY, |bounds, point| bounds.union_point(point));
         Roi::new(bounds, self.rules.crop_scale, eye_line.to_angle())
     }
+}
 
-    /// Whether detector and landmarks mean the same face: their eyes, nose and mouth lie close together. A wrong
-    /// detection gets a presence near 1 at times, but then its landmarks lie elsewhere.
-    fn agrees(&self, detection: &Detection, landmarks: &FaceLandmarks) -> bool {
-        let index = &self.rules.index;
-        let (right_eye, left_eye) = landmarks.eyes(index);
-        let mouth = landmarks.pixel(index.upper_lip).midpoint(landmarks.pixel(index.lower_lip));
-        let pairs = [
-            (Keypoint::RightEye, right_eye),
-            (Keypoint::LeftEye, left_eye),
-            (Keypoint::NoseTip, landmarks.pixel(index.nose_tip)),
-            (Keypoint::Mouth, mouth),
-        ];
-        let total: f32 = pairs.iter().map(|&(keypoint, place)| detection.keypoint(keypoint).distance(place)).sum();
-        // The height from eyes to mouth stands in for the eyes' distance when the head is turned to a side.
-        let scale = right_eye.distance(left_eye).max(right_eye.midpoint(left_eye).distance(mouth));
-        total / pairs.len() as f32 <= self.rules.max_keypoint_distance * scale
+/// Whether detector and landmarks mean the same face: their eyes, nose and mouth lie close together. A wrong
+/// detection gets a presence near 1 at times, but then its landmarks lie elsewhere.
+fn agree(rules: &bundle::Landmarks, detection: &Detection, landmarks: &FaceLandmarks) -> bool {
+    let index = &rules.index;
+    let (right_eye, left_eye) = landmarks.eyes(index);
+    let mouth = landmarks.pixel(index.upper_lip).midpoint(landmarks.pixel(index.lower_lip));
+    let pairs = [
+        (Keypoint::RightEye, right_eye),
+        (Keypoint::LeftEye, left_eye),
+        (Keypoint::NoseTip, landmarks.pixel(index.nose_tip)),
+        (Keypoint::Mouth, mouth),
+    ];
+    let total: f32 = pairs.iter().map(|&(keypoint, place)| detection.keypoint(keypoint).distance(place)).sum();
+    // The height from eyes to mouth stands in for the eyes' distance when the head is turned to a side.
+    let scale = right_eye.distance(left_eye).max(right_eye.midpoint(left_eye).distance(mouth));
+    total / pairs.len() as f32 <= rules.max_keypoint_distance * scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> bundle::Landmarks {
+        Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap().manifest().face.landmarks.clone()
+    }
+
+    /// A face with eyes 60 pixels apart, turned about its centre.
+    fn detection(angle: f32) -> Detection {
+        let turn = Vec2::from_angle(angle);
+        let place = |x: f32, y: f32| Vec2::new(200.0, 200.0) + turn.rotate(Vec2::new(x, y));
+        let keypoints = [(-30.0, -20.0), (30.0, -20.0), (0.0, 15.0), (0.0, 40.0), (-70.0, 0.0), (70.0, 0.0)]
+            .map(|(x, y)| place(x, y));
+        Detection { score: 0.9, bounds: Rect::from_center_size(place(0.0, 0.0), Vec2::splat(150.0)), keypoints }
+    }
+
+    /// Landmarks that lie where the detection's keypoints do.
+    fn landmarks(rules: &bundle::Landmarks, detection: &Detection) -> FaceLandmarks {
+        let index = &rules.index;
+        let mut points = vec![detection.bounds.center().extend(0.0); rules.box_points];
+        let mut put = |numbers: &[usize], keypoint: Keypoint| {
+            numbers.iter().for_each(|&number| points[number] = detection.keypoint(keypoint).extend(0.0));
+        };
+        put(&[index.right_eye_outer, index.right_eye_inner], Keypoint::RightEye);
+        put(&[index.left_eye_outer, index.left_eye_inner], Keypoint::LeftEye);
+        put(&[index.nose_tip], Keypoint::NoseTip);
+        put(&[index.upper_lip, index.lower_lip], Keypoint::Mouth);
+        FaceLandmarks { points, presence: 1.0 }
+    }
+
+    #[test]
+    fn a_sure_network_is_not_believed_when_detector_and_landmarks_disagree() {
+        let rules = rules();
+        let upright = landmarks(&rules, &detection(0.0));
+        assert!(agree(&rules, &detection(0.0), &upright));
+        assert!(agree(&rules, &detection(0.2), &upright), "a small difference is none");
+        assert!(!agree(&rules, &detection(std::f32::consts::FRAC_PI_2), &upright), "a face seen sideways");
+        let mut beside = detection(0.0);
+        beside.keypoints.iter_mut().for_each(|point| point.x += 60.0);
+        assert!(!agree(&rules, &beside, &upright), "a face beside the face");
     }
 }

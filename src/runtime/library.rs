@@ -12,7 +12,7 @@ use std::{
 };
 
 use libloading::Library;
-use ort::environment::Environment;
+use ort::{environment::Environment, logging::LogLevel};
 
 use super::{LibraryProblem, RuntimeError};
 
@@ -56,6 +56,8 @@ pub(super) fn load(path: &Path) -> Result<Result<LoadedRuntime, LibraryProblem>,
     };
     match builder.with_name("bevy_fitdiff").with_telemetry(false).build() {
         Ok(environment) => {
+            // Its notes on memory are of no use to a game.
+            environment.set_log_level(LogLevel::Warning);
             let loaded = LoadedRuntime { environment, version, path: path.to_path_buf() };
             *slot = Some(loaded.clone());
             Ok(Ok(loaded))

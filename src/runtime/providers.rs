@@ -24,6 +24,8 @@ const NVIDIA_LIBRARIES: &[&str] = &[
     "libnvonnxparser.so",
 ];
 
+const DRIVER: &str = "the NVIDIA driver";
+
 /// What a person installs to get a library, by the start of its name.
 const PIECES: &[(&str, &str)] = &[
     ("nvinfer", "TensorRT"),
@@ -36,8 +38,8 @@ const PIECES: &[(&str, &str)] = &[
     ("nvrtc", "the CUDA toolkit's runtime"),
     ("nvJitLink", "the CUDA toolkit's runtime"),
     ("onnxruntime_providers", "ONNX Runtime's own provider library"),
-    ("cuda.", "the NVIDIA driver"),
-    ("nvcuda", "the NVIDIA driver"),
+    ("cuda.", DRIVER),
+    ("nvcuda", DRIVER),
 ];
 
 /// Whether this build of ONNX Runtime contains the provider at all.
@@ -128,14 +130,14 @@ pub(super) fn explain(message: &str) -> String {
     if let Some(file) = missing_library(message) {
         let name = file.trim_start_matches("lib");
         let piece = PIECES.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, piece)| *piece);
-        let major = file
-            .split_once(".so.")
-            .and_then(|(_, version)| version.split('.').next())
-            .filter(|major| !major.is_empty())
-            .map(|major| format!(" {major}"))
-            .unwrap_or_default();
+        // The driver's library is version 1 whatever the driver's version.
+        let major = file.split_once(".so.").and_then(|(_, version)| version.split('.').next());
+        let version = match (piece, major) {
+            (Some(DRIVER), _) | (_, None | Some("")) => String::new(),
+            (_, Some(major)) => format!(", version {major}"),
+        };
         return match piece {
-            Some(piece) => format!("{file} is missing: install {piece}, version{major}").replace(", version:", ""),
+            Some(piece) => format!("{file} is missing: install {piece}{version}"),
             None => format!("{file} is missing"),
         };
     }
@@ -169,7 +171,7 @@ mod tests {
         let message = "with error: libnvinfer.so.10: cannot open shared object file: No such file or directory";
         assert_eq!(explain(message), "libnvinfer.so.10 is missing: install TensorRT, version 10");
         let message = "error: libcuda.so.1: cannot open shared object file: No such file or directory";
-        assert_eq!(explain(message), "libcuda.so.1 is missing: install the NVIDIA driver, version 1");
+        assert_eq!(explain(message), "libcuda.so.1 is missing: install the NVIDIA driver");
     }
 
     #[test]

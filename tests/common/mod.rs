@@ -16,7 +16,7 @@ use image::RgbImage;
 pub const ASTRONAUT: &str = "astronaut.png";
 pub const HOPPER: &str = "grace_hopper.jpg";
 
-/// Set by CI where ONNX Runtime must be found: `onnxruntime`, or must not be used: `embedded`.
+/// Set by CI: `embedded` leaves ONNX Runtime alone, `onnxruntime` fails where it is not found.
 const EXPECTED_BACKEND: &str = "FITDIFF_TEST_BACKEND";
 
 pub fn repository() -> &'static Path {
@@ -35,19 +35,17 @@ pub fn selfie(name: &str) -> RgbImage {
     face::open_photo(selfie_path(name), &PhotoLimits::default()).expect("the shipped photo is readable")
 }
 
-/// The runtimes that this machine has: always the embedded one, and ONNX Runtime where it is installed.
-///
-/// Where the environment says which one is expected, its absence is a failure.
+/// The runtimes to test: always the embedded one, and ONNX Runtime where it is installed.
 pub fn runtimes() -> Vec<(&'static str, Arc<Runtime>)> {
     let new = |backend| Runtime::new(RuntimeOptions { backend, ..Default::default() });
     let embedded = new(BackendChoice::Embedded).expect("the embedded backend is built in");
     let mut runtimes = vec![("embedded", Arc::new(embedded))];
     let expected = std::env::var(EXPECTED_BACKEND).unwrap_or_default();
+    if expected == "embedded" {
+        return runtimes;
+    }
     match new(BackendChoice::OnnxRuntime) {
-        Ok(runtime) => {
-            assert_ne!(expected, "embedded", "this run must prove the embedded backend, but found {runtime:?}");
-            runtimes.push(("onnxruntime", Arc::new(runtime)));
-        }
+        Ok(runtime) => runtimes.push(("onnxruntime", Arc::new(runtime))),
         Err(error @ RuntimeError::NoOnnxRuntime { .. }) => {
             assert_ne!(expected, "onnxruntime", "{error}");
             println!("only the embedded backend is tested: {error}");

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from fitdiff.faces.dataset import ATTRIBUTES, ShardSpec, save_spec, shard_path
+from fitdiff.faces.template import DESCRIPTION_NAME, F16_COMPONENTS, FILE_NAME, _pack
 from fitdiff.learning.config import RecipeConfig, load_config
 from fitdiff.learning.data import FaceData
 
@@ -66,3 +70,47 @@ def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
             if not parameter.any():
                 parameter.copy_(0.05 * torch.randn(parameter.shape, generator=generator))
     return module.eval()
+
+
+def write_toy_template(folder: Path, components: int = 120, vertices: int = 300) -> None:
+    """Write a template head of random vertices in the real format."""
+    rng = np.random.default_rng(0)
+    scale = np.geomspace(0.02, 0.0005, components)
+    leading = min(F16_COMPONENTS, components)
+    basis = rng.uniform(-1, 1, (components, vertices, 3))
+    scale[leading:] /= 127
+    sections, content = _pack(
+        {
+            "positions": ("f32", 0.1 * rng.standard_normal((vertices, 3))),
+            "triangles": ("u16", np.arange(vertices).reshape(-1, 3)),
+            "uv": ("f32", rng.random((vertices, 2))),
+            "basis_f16": ("f16", basis[:leading]),
+            "basis_i8": ("i8", np.rint(127 * basis[leading:])),
+            "basis_scale": ("f32", scale),
+            "blendshape_start": ("u32", np.zeros(1)),
+            "blendshape_vertices": ("u16", np.zeros(0)),
+            "blendshape_offsets": ("f16", np.zeros((0, 3))),
+            "landmark_triangles": ("u16", np.zeros(478)),
+            "landmark_bary": ("f32", np.full((478, 3), 1 / 3)),
+            "masks_png": ("u8", np.frombuffer(_png(), np.uint8)),
+        }
+    )
+    description = {
+        "file": FILE_NAME,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "vertices": vertices,
+        "components": components,
+        "parts": [{"name": "skin", "vertices": [0, vertices], "triangles": [0, vertices // 3]}],
+        "blendshapes": [],
+        "sections": sections,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE_NAME).write_bytes(content)
+    (folder / DESCRIPTION_NAME).write_text(json.dumps(description))
+
+
+def _png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (255, 255, 255)).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -10,6 +10,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from learning_support import RECOGNISER, randomise, toy_config, write_toy_template
+from onnx import TensorProto, helper, numpy_helper
+
 from fitdiff.export.bundle import NetworkEntry, update_manifest
 from fitdiff.export.check import check_forward, check_gradient, relative_error, run_file
 from fitdiff.export.graph import OPSET, GraphError
@@ -18,20 +21,19 @@ from fitdiff.export.onnx_export import (
     UNET_INPUTS,
     UNET_OUTPUTS,
     ReflectanceDecoder,
-    ShapeDecoder,
     export_module,
     unet_example,
 )
 from fitdiff.export.recogniser_loss import recogniser_features, recogniser_loss
+from fitdiff.export.shape_decoder import TemplateVertices, read_template, shape_decoder
 from fitdiff.export.vjp import input_vjp
 from fitdiff.export.weights import restore_single, share_weights, store_half
+from fitdiff.faces.template import load_template
 from fitdiff.learning.autoencoder import Decoder
 from fitdiff.learning.errors import RecipeError
 from fitdiff.learning.latents import LatentStatistics
 from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS, Recogniser
 from fitdiff.learning.train_diffusion import build_unet
-from learning_support import RECOGNISER, randomise, toy_config
-from onnx import TensorProto, helper, numpy_helper
 
 needs_recogniser = pytest.mark.skipif(not RECOGNISER.exists(), reason="the bundle's recogniser is not built")
 
@@ -87,14 +89,22 @@ def test_the_exported_graph_is_what_both_runtimes_take(decoder_graph: onnx.Model
     assert "decoder.enter.weight" in names
 
 
-def test_the_shape_decoder_gives_the_mean_plus_offsets(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    mean, directions = rng.normal(size=(50, 3)), rng.normal(size=(50, 3, 7))
-    module = ShapeDecoder(mean, directions)
-    model = export_module(module, (torch.randn(1, 7),), ("shape",), ("vertices",), "shape_decoder")
-    code = rng.normal(size=(1, 7)).astype(np.float32)
-    found = run_file(save(model, tmp_path / "shape.onnx"), {"shape": code})["vertices"]
-    np.testing.assert_allclose(found[0], mean + directions @ code[0], rtol=1e-4, atol=1e-5)
+def test_the_shape_decoder_is_the_templates_linear_model(tmp_path: Path) -> None:
+    write_toy_template(tmp_path)
+    description, content = read_template(tmp_path)
+    forward = shape_decoder(description, content)
+    path = save(share_weights(forward, content, "template.bin"), tmp_path / "shape.onnx")
+    assert path.stat().st_size < 10_000
+    code = np.random.default_rng(1).standard_normal((1, 120)).astype(np.float32)
+    template = load_template(tmp_path)
+    np.testing.assert_allclose(
+        run_file(path, {"shape": code})["vertices"][0], template.vertices(code[0]), rtol=1e-4, atol=1e-6
+    )
+    vjp = save(share_weights(input_vjp(forward, ["shape"]), content, "template.bin"), tmp_path / "vjp.onnx")
+    module = TemplateVertices(template)
+    check_gradient(vjp, module, (torch.from_numpy(code),), ("shape",), ("vertices",), ("shape",), 1e-5)
+    with pytest.raises(RecipeError, match="does not exist"):
+        read_template(tmp_path / "nowhere")
 
 
 def test_half_storage_rounds_the_weights_and_nothing_else(decoder, decoder_graph, tmp_path: Path) -> None:
@@ -162,9 +172,7 @@ def images() -> tuple[np.ndarray, np.ndarray]:
 def test_features_are_those_of_the_recogniser(loss_files: Path) -> None:
     image, _ = images()
     found = run_file(loss_files / "features.onnx", {"image": image})
-    np.testing.assert_allclose(
-        found["descriptor"], run_file(RECOGNISER, {"image": image})["descriptor"], atol=1e-5
-    )
+    np.testing.assert_allclose(found["descriptor"], run_file(RECOGNISER, {"image": image})["descriptor"], atol=1e-5)
     expected = Recogniser(RECOGNISER)(torch.from_numpy(image), ("descriptor", *PERCEPTUAL_LAYERS))
     for name, value in zip(("descriptor", *PERCEPTUAL_LAYERS), expected, strict=True):
         np.testing.assert_allclose(found[name], value.numpy(), atol=1e-4)
@@ -230,7 +238,7 @@ def test_the_manifest_keeps_what_others_wrote(tmp_path: Path) -> None:
         "face": {"detectors": []},
     }
     (tmp_path / "bundle.json").write_text(json.dumps(before))
-    update_manifest(tmp_path, "small", "9.9.9", "X", {"neg": entry(tmp_path)}, {"schedule": 1})
+    update_manifest(tmp_path, "small", "9.9.9", "X", {"neg": entry(tmp_path)}, {"generator": {"schedule": 1}})
     after = json.loads((tmp_path / "bundle.json").read_text())
     added = after["networks"].pop("neg")
     assert after.pop("generator") == {"schedule": 1}

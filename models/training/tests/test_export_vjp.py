@@ -10,10 +10,11 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
+
 from fitdiff.export.graph import IR_VERSION, OPSET, GraphError
 from fitdiff.export.vjp import input_vjp
 from fitdiff.export.vjp_registry import RULES
-from onnx import TensorProto, helper, numpy_helper
 
 TOLERANCE = 2e-5
 
@@ -132,9 +133,7 @@ CASES = {
     "relu": Case("Relu", [IMAGE], F.relu),
     "max": Case("Max", [IMAGE, normal(6, 8, seed=3)], torch.maximum),
     "min": Case("Min", [IMAGE, normal(6, 8, seed=3)], torch.minimum),
-    "clip both": Case(
-        "Clip", [IMAGE], lambda x: x.clamp(-0.5, 0.7), [np.float32(-0.5), np.float32(0.7)]
-    ),
+    "clip both": Case("Clip", [IMAGE], lambda x: x.clamp(-0.5, 0.7), [np.float32(-0.5), np.float32(0.7)]),
     "clip below": Case("Clip", [IMAGE], lambda x: x.clamp_min(0.1), [np.float32(0.1)]),
     "clip above": Case("Clip", [IMAGE], lambda x: x.clamp_max(0.1), [np.float32(0.1)], order="x-c"),
     "where": Case(
@@ -154,9 +153,7 @@ CASES = {
     "transpose default": Case("Transpose", [POSITIVE], lambda x: x.permute(2, 1, 0)),
     "concat": Case("Concat", [IMAGE, normal(2, 3, 6, 8)], lambda x, y: torch.cat([x, y], 1), axis=1),
     "split": Case("Split", [IMAGE], lambda x: x.split([1, 3], 1), [ints(1, 3)], outputs=2, axis=1),
-    "slice": Case(
-        "Slice", [IMAGE], lambda x: x[:, 1:3, :, -5:-1], [ints(1, -5), ints(3, -1), ints(1, 3), ints(1, 1)]
-    ),
+    "slice": Case("Slice", [IMAGE], lambda x: x[:, 1:3, :, -5:-1], [ints(1, -5), ints(3, -1), ints(1, 3), ints(1, 1)]),
     "slice default axes": Case("Slice", [IMAGE], lambda x: x[1:], [ints(1), ints(2**31)]),
     "pad": Case("Pad", [IMAGE], lambda x: F.pad(x, (1, 2, 0, 3)), [ints(0, 0, 0, 1, 0, 0, 3, 2)]),
     "matmul left constant": Case(
@@ -178,14 +175,18 @@ CASES = {
     "reduce sum all": Case("ReduceSum", [IMAGE], lambda x: x.sum(), keepdims=0),
     "reduce mean": Case("ReduceMean", [IMAGE], lambda x: x.mean((2, 3), keepdim=True), [ints(-2, -1)]),
     "reduce norm": Case("ReduceL2", [IMAGE], lambda x: x.norm(dim=1, keepdim=True), [ints(1)]),
-    "conv same": Case(
-        "Conv", [IMAGE], conv(padding=1), [WEIGHT, BIAS], kernel_shape=[3, 3], pads=[1, 1, 1, 1]
-    ),
+    "conv same": Case("Conv", [IMAGE], conv(padding=1), [WEIGHT, BIAS], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
     "conv stride": Case(
         "Conv", [IMAGE], conv(padding=1, stride=2), [WEIGHT, BIAS], kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2]
     ),
     "conv dilated": Case(
-        "Conv", [IMAGE], conv(padding=2, dilation=2), [WEIGHT, BIAS], kernel_shape=[3, 3], pads=[2] * 4, dilations=[2, 2]
+        "Conv",
+        [IMAGE],
+        conv(padding=2, dilation=2),
+        [WEIGHT, BIAS],
+        kernel_shape=[3, 3],
+        pads=[2] * 4,
+        dilations=[2, 2],
     ),
     "conv padded beyond the kernel": Case(
         "Conv", [IMAGE], conv(padding=4), [WEIGHT, BIAS], kernel_shape=[3, 3], pads=[4] * 4
