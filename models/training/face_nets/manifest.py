@@ -90,8 +90,8 @@ FACE: dict[str, Any] = {
         "points": "landmarks",
         "presence": "face_flag_logit",
         "input_range": [0.0, 1.0],
-        "presence_threshold": 0.5,
-        "max_keypoint_distance": 0.35,
+        "presence_threshold": 0.9,
+        "max_keypoint_distance": 0.28,
         "crop_scale": 1.5,
         "box_points": 468,
         "index": {
