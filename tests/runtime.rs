@@ -8,8 +8,8 @@ use std::{
 };
 
 use bevy_fitdiff::runtime::{
-    AnyTensor, BackendChoice, CancelToken, ElementType, LibraryProblem, Model, ModelSpec, Provider, Runtime,
-    RuntimeError, RuntimeOptions, Tensor, TensorSpec,
+    AnyTensor, BackendChoice, CancelToken, ElementType, ExternalWeights, LibraryProblem, Model, ModelSpec, Provider,
+    Runtime, RuntimeError, RuntimeOptions, Tensor, TensorSpec,
 };
 use half::f16;
 use tempfile::TempDir;
@@ -69,6 +69,27 @@ fn half_precision_and_integers_pass_through() {
         assert_eq!(outputs.take::<f32>("y").unwrap().data(), [7.0, 5.0], "{backend}");
         let error = outputs.take::<f32>("y").unwrap_err();
         assert!(matches!(error, RuntimeError::Output { .. }), "taken before: {error}");
+    }
+}
+
+#[test]
+fn weights_may_lie_in_another_file() {
+    let content = std::fs::read(common::repository().join("tests/fixtures/affine.weights")).unwrap();
+    let (x, y) = (tensor("x", ElementType::F32, &[1, 3]), tensor("y", ElementType::F32, &[1, 3]));
+    let description = spec("affine", &[x], &[y]);
+    for (backend, runtime) in common::runtimes() {
+        let load = |file: &str, content: &[u8]| {
+            let weights = ExternalWeights { file: file.into(), content: content.into() };
+            runtime.load_with_weights(description.clone(), &onnx("affine_external"), &weights)
+        };
+        let mut model = load("affine.weights", &content).unwrap();
+        let input = Tensor::new([1, 3], vec![0.0f32, 1.0, -4.0]).unwrap().into();
+        assert_eq!(run_one(&mut model, &input).unwrap().data(), [1.0, 3.0, -7.0], "{backend}");
+        for error in [load("other.weights", &content), load("affine.weights", &content[..18])].map(Result::unwrap_err) {
+            assert!(matches!(error, RuntimeError::Load { .. }), "{backend}: {error}");
+        }
+        let error = runtime.load(description.clone(), &onnx("affine_external")).unwrap_err();
+        assert!(matches!(error, RuntimeError::Load { .. }), "{backend}: {error}");
     }
 }
 

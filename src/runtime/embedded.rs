@@ -8,6 +8,7 @@ use std::{
 use half::f16;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::{
+    pb::{ModelProto, tensor_proto::DataLocation},
     prelude::{
         Datum, DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, TVec, TractResult, TypedSimplePlan,
     },
@@ -16,7 +17,7 @@ use tract_onnx::{
 };
 
 use super::{
-    AnyTensor, CancelToken, ElementType, RuntimeError, Tensor, TensorSpec,
+    AnyTensor, CancelToken, ElementType, ExternalWeights, RuntimeError, Tensor, TensorSpec,
     model::{DeclaredTensor, NetworkSession},
 };
 
@@ -48,10 +49,11 @@ impl Embedded {
         &self,
         model: &str,
         onnx: &[u8],
+        weights: Option<&ExternalWeights>,
         inputs: &[TensorSpec],
     ) -> Result<EmbeddedSession, RuntimeError> {
         // A malformed graph makes tract index out of bounds in places; that must not end the game.
-        let session = catch_unwind(AssertUnwindSafe(|| self.session(onnx, inputs)));
+        let session = catch_unwind(AssertUnwindSafe(|| self.session(onnx, weights, inputs)));
         let reason = match session {
             Ok(Ok(session)) => return Ok(session),
             Ok(Err(error)) => format!("{error:#}"),
@@ -60,8 +62,18 @@ impl Embedded {
         Err(RuntimeError::Load { model: model.into(), backend: NAME.into(), reason })
     }
 
-    fn session(&self, mut onnx: &[u8], inputs: &[TensorSpec]) -> TractResult<EmbeddedSession> {
-        let mut graph = tract_onnx::onnx().model_for_read(&mut onnx)?;
+    fn session(
+        &self,
+        mut onnx: &[u8],
+        weights: Option<&ExternalWeights>,
+        inputs: &[TensorSpec],
+    ) -> TractResult<EmbeddedSession> {
+        let parser = tract_onnx::onnx();
+        let mut proto = parser.proto_model_for_read(&mut onnx)?;
+        if let Some(weights) = weights {
+            inline_weights(&mut proto, weights)?;
+        }
+        let mut graph = parser.model_for_proto_model(&proto)?;
         let mut declared_inputs = Vec::new();
         let mut order = Vec::new();
         for (index, outlet) in graph.input_outlets()?.to_vec().into_iter().enumerate() {
@@ -99,6 +111,28 @@ impl Embedded {
             .collect::<TractResult<_>>()?;
         Ok(EmbeddedSession { plan, executor: self.executor.clone(), order, inputs: declared_inputs, outputs })
     }
+}
+
+/// Puts weights that a graph keeps in another file into the graph.
+fn inline_weights(proto: &mut ModelProto, weights: &ExternalWeights) -> TractResult<()> {
+    for tensor in proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
+        if tensor.data_location != Some(DataLocation::External as i32) {
+            continue;
+        }
+        let field = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| &*entry.value);
+        if field("location") != Some(&weights.file) {
+            bail!("tensor {} lies in {}, not in {}", tensor.name, field("location").unwrap_or("no file"), weights.file);
+        }
+        let start: usize = field("offset").unwrap_or("0").parse()?;
+        let rest = weights.content.get(start..).unwrap_or_default();
+        let length = field("length").map_or(Ok(rest.len()), str::parse)?;
+        let Some(content) = rest.get(..length) else {
+            bail!("tensor {} lies beyond the end of {}", tensor.name, weights.file)
+        };
+        tensor.raw_data = content.to_vec();
+        tensor.data_location = None;
+    }
+    Ok(())
 }
 
 /// An optimised graph, ready to run.

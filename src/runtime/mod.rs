@@ -49,7 +49,7 @@ use bevy::log::{info, warn};
 
 pub use cancel::CancelToken;
 pub use error::{LibraryProblem, RuntimeError};
-pub use model::{Model, ModelSpec, Outputs};
+pub use model::{ExternalWeights, Model, ModelSpec, Outputs};
 pub use options::{BackendChoice, Provider, RuntimeOptions};
 pub use report::{BackendInfo, ModelReport, ProviderSkip, RuntimeReport};
 pub use tensor::{AnyTensor, Element, ElementType, Tensor, TensorSpec};
@@ -108,16 +108,39 @@ impl Runtime {
     /// its inputs or outputs are not those of `spec`, [`RuntimeError::NoProvider`] when none of the wanted execution
     /// providers takes it.
     pub fn load(&self, spec: ModelSpec, onnx: &[u8]) -> Result<Model, RuntimeError> {
+        self.load_graph(spec, onnx, None)
+    }
+
+    /// Loads a network whose weights lie in another file; see [`load`](Self::load).
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load); [`RuntimeError::Load`] also when the graph refers to other files, or beyond the
+    /// end of this one.
+    pub fn load_with_weights(
+        &self,
+        spec: ModelSpec,
+        onnx: &[u8],
+        weights: &ExternalWeights,
+    ) -> Result<Model, RuntimeError> {
+        self.load_graph(spec, onnx, Some(weights))
+    }
+
+    fn load_graph(
+        &self,
+        spec: ModelSpec,
+        onnx: &[u8],
+        weights: Option<&ExternalWeights>,
+    ) -> Result<Model, RuntimeError> {
         let start = Instant::now();
         let name = spec.name.clone();
         let (model, provider, skipped) = match &self.backend {
             Backend::OnnxRuntime(runtime) => {
-                let (session, provider, skipped) = runtime.load(&name, onnx)?;
+                let (session, provider, skipped) = runtime.load(&name, onnx, weights)?;
                 (Model::new(spec, onnxruntime::NAME, Box::new(session))?, provider, skipped)
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(runtime) => {
-                let session = runtime.load(&name, onnx, &spec.inputs)?;
+                let session = runtime.load(&name, onnx, weights, &spec.inputs)?;
                 (Model::new(spec, embedded::NAME, Box::new(session))?, Provider::Cpu, Vec::new())
             }
         };

@@ -1,5 +1,7 @@
 //! A loaded network: checked against its description once, and at every call.
 
+use std::sync::Arc;
+
 use super::{AnyTensor, CancelToken, Element, ElementType, RuntimeError, Tensor, TensorSpec};
 
 /// What a backend does for a network.
@@ -46,6 +48,16 @@ pub struct ModelSpec {
     pub inputs: Vec<TensorSpec>,
     /// All outputs of the graph.
     pub outputs: Vec<TensorSpec>,
+}
+
+/// A file that holds weights of a graph outside of its ONNX file (ONNX external data). A graph and its gradient graph
+/// share one.
+#[derive(Clone, Debug)]
+pub struct ExternalWeights {
+    /// The file's name, as the graph's tensors refer to it.
+    pub file: String,
+    /// The file's content.
+    pub content: Arc<[u8]>,
 }
 
 /// A network that is loaded and ready to run. One thread runs it at a time.

@@ -9,8 +9,8 @@ use ort::{
 };
 
 use super::{
-    AnyTensor, CancelToken, ElementType, LibraryProblem, Provider, ProviderSkip, RuntimeError, RuntimeOptions, Tensor,
-    discovery,
+    AnyTensor, CancelToken, ElementType, ExternalWeights, LibraryProblem, Provider, ProviderSkip, RuntimeError,
+    RuntimeOptions, Tensor, discovery,
     library::{self, LoadedRuntime},
     model::{DeclaredTensor, NetworkSession},
     providers,
@@ -83,6 +83,7 @@ impl OnnxRuntime {
         &self,
         model: &str,
         onnx: &[u8],
+        weights: Option<&ExternalWeights>,
     ) -> Result<(OrtSession, Provider, Vec<ProviderSkip>), RuntimeError> {
         let wanted = self.options.providers.as_deref().unwrap_or(&Provider::DEFAULT_ORDER);
         let mut skipped = Vec::new();
@@ -95,7 +96,7 @@ impl OnnxRuntime {
             if matches!(provider, Provider::Cuda | Provider::TensorRt) {
                 self.nvidia_preloaded.get_or_init(|| providers::preload_nvidia_packages(&self.runtime.path));
             }
-            match self.session(provider, onnx) {
+            match self.session(provider, onnx, weights) {
                 Ok(session) => return Ok((OrtSession::new(session), provider, skipped)),
                 // The CPU takes every graph: if it fails, the graph is at fault.
                 Err(reason) if provider == Provider::Cpu => {
@@ -109,7 +110,7 @@ impl OnnxRuntime {
         Err(RuntimeError::NoProvider { model: model.into(), skipped })
     }
 
-    fn session(&self, provider: Provider, onnx: &[u8]) -> Result<Session, String> {
+    fn session(&self, provider: Provider, onnx: &[u8], weights: Option<&ExternalWeights>) -> Result<Session, String> {
         let build = || -> ort::Result<Session> {
             let mut builder = Session::builder(&self.runtime.environment)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
@@ -118,6 +119,9 @@ impl OnnxRuntime {
                 .with_intra_op_spinning(false)?
                 .with_log_level(LogLevel::Error)?
                 .with_execution_providers(providers::registrations(provider, &self.options))?;
+            if let Some(weights) = weights {
+                builder = builder.with_external_initializer_file_in_memory(&weights.file, weights.content.clone())?;
+            }
             builder.commit_from_memory(onnx)
         };
         build().map_err(|error| error.to_string())
