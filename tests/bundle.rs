@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use bevy_fitdiff::{
-    bundle::{Bundle, BundleError, MANIFEST_FILE},
+    bundle::{Bundle, BundleError, ColourSpace, MANIFEST_FILE, PredictionType},
     runtime::{BackendChoice, Runtime, RuntimeError, RuntimeOptions},
 };
 use serde_json::{Value, json};
@@ -20,6 +20,13 @@ fn copy() -> TempDir {
             fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
         }
     }
+    dir
+}
+
+/// A folder with the default bundle's manifest and nothing else.
+fn copy_manifest() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(common::bundle().root().join(MANIFEST_FILE), dir.path().join(MANIFEST_FILE)).unwrap();
     dir
 }
 
@@ -91,7 +98,7 @@ fn a_manifest_of_another_format_is_told_apart_from_a_broken_one() {
 
 #[test]
 fn an_unknown_field_is_refused_by_name() {
-    let dir = copy();
+    let dir = copy_manifest();
     edit_manifest(dir.path(), |manifest| manifest["face"]["detecters"] = json!([]));
     let error = Bundle::open(dir.path()).unwrap_err();
     assert!(error.to_string().contains("detecters"), "{error}");
@@ -131,7 +138,7 @@ fn truncated_extended_and_missing_files_are_refused() {
 
 #[test]
 fn files_of_absurd_length_are_refused_without_reading() {
-    let dir = copy();
+    let dir = copy_manifest();
     edit_manifest(dir.path(), |manifest| manifest["networks"]["recogniser"]["file"]["bytes"] = json!(u64::MAX));
     let error = load(dir.path(), "recogniser").unwrap_err();
     assert!(matches!(error, BundleError::TooLarge { bytes: u64::MAX, .. }), "{error}");
@@ -194,8 +201,109 @@ fn a_manifest_that_contradicts_itself_is_refused_where_it_does() {
         ("networks.recogniser.file.sha256", |m| m["networks"]["recogniser"]["file"]["sha256"] = json!("beef")),
     ];
     for (wanted, edit) in edits {
-        let dir = copy();
+        let dir = copy_manifest();
         edit_manifest(dir.path(), edit);
+        let error = Bundle::open(dir.path()).unwrap_err();
+        assert!(matches!(&error, BundleError::Inconsistent { place, .. } if place == wanted), "{wanted}: {error}");
+    }
+}
+
+/// Adds a generator and a template head to a manifest: maps of 64², latents of 4 × 4, a head of one triangle.
+fn add_generator(manifest: &mut Value) {
+    let tensor = |name: &str, shape: &[usize]| json!({"name": name, "dtype": "f32", "shape": shape});
+    let file = |path: &str, bytes: u64| json!({"path": path, "bytes": bytes, "sha256": "0".repeat(64)});
+    let network = |inputs: Value, outputs: Value| json!({"file": file("x.onnx", 9), "origin": "", "licence": "CC0-1.0", "inputs": inputs, "outputs": outputs});
+    let maps = json!([
+        tensor("diffuse", &[1, 3, 64, 64]),
+        tensor("specular", &[1, 1, 64, 64]),
+        tensor("normals", &[1, 3, 64, 64])
+    ]);
+    let one = |name: &str| json!([tensor(name, &[1, 1])]);
+    let networks = &mut manifest["networks"];
+    networks["reflectance_decoder"] = network(json!([tensor("latent", &[1, 8, 4, 4])]), maps);
+    for role in ["unet", "reflectance_decoder_vjp", "shape_decoder", "shape_decoder_vjp", "features", "loss"] {
+        networks[role] = network(one("x"), one("y"));
+    }
+    networks["shape_decoder"]["weights"] = json!("template.bin");
+    let map = |output: &str, channels: usize, space: &str, range: [f32; 2]| json!({"output": output, "size": 64, "channels": channels, "colour_space": space, "range": range});
+    manifest["generator"] = json!({
+        "version": "0.1.0", "licence": "CC0-1.0", "embedding_size": 128, "guidance_scale": 1.5,
+        "reflectance_latent": {"shape": [8, 4, 4], "scale": 1.0},
+        "shape_latent": {"coefficients": 2, "scale": 1.0},
+        "schedule": {
+            "type": "linear", "train_timesteps": 3, "prediction_type": "v", "alphas_cumprod": [0.9, 0.5, 0.1]
+        },
+        "networks": {
+            "unet": "unet", "reflectance_decoder": "reflectance_decoder",
+            "reflectance_decoder_vjp": "reflectance_decoder_vjp", "shape_decoder": "shape_decoder",
+            "shape_decoder_vjp": "shape_decoder_vjp", "recogniser_features": "features", "recogniser_loss": "loss"
+        },
+        "perceptual_layers": [], "losses": [],
+        "prefixes": {"seed": "seed_", "gradient": "grad_", "target": "target_"},
+        "maps": {
+            "diffuse": map("diffuse", 3, "srgb", [0.0, 1.0]),
+            "specular": map("specular", 1, "linear", [0.0, 0.08]),
+            "normals": map("normals", 3, "linear", [-1.0, 1.0])
+        }
+    });
+    manifest["template"] = json!({
+        "file": file("template.bin", 100), "version": 1, "frame": "metres, Y up", "vertices": 3, "triangles": 1,
+        "components": 2, "blendshapes": ["jawOpen"],
+        "parts": [{"name": "skin", "material": "skin", "vertices": [0, 3], "triangles": [0, 1]}],
+        "eyes": {
+            "centre": "the last vertex", "texture_rim_radians": 1.0, "convergence_radians": 0.0,
+            "look_radians": {"Up": 0.3}
+        },
+        "sections": {
+            "positions": {"offset": 0, "dtype": "f32", "shape": [3, 3]},
+            "triangles": {"offset": 48, "dtype": "u16", "shape": [1, 3]}
+        }
+    });
+}
+
+#[test]
+fn a_generator_that_fits_its_networks_and_head_is_accepted() {
+    let dir = copy_manifest();
+    edit_manifest(dir.path(), add_generator);
+    let bundle = Bundle::open(dir.path()).unwrap();
+    let generator = bundle.manifest().generator.as_ref().unwrap();
+    assert_eq!(generator.schedule.prediction_type, PredictionType::V);
+    assert_eq!(generator.maps.diffuse.colour_space, ColourSpace::Srgb);
+}
+
+#[test]
+fn a_generator_that_contradicts_its_networks_or_head_is_refused_where_it_does() {
+    type Edit = fn(&mut Value);
+    let edits: [(&str, Edit); 14] = [
+        ("generator.networks.unet.network", |m| m["generator"]["networks"]["unet"] = json!("nobody")),
+        ("generator.embedding_size", |m| m["generator"]["embedding_size"] = json!(512)),
+        ("generator.shape_latent.scale", |m| m["generator"]["shape_latent"]["scale"] = json!(0.0)),
+        ("generator.shape_latent.coefficients", |m| m["generator"]["shape_latent"]["coefficients"] = json!(3)),
+        ("networks.reflectance_decoder.inputs", |m| {
+            m["generator"]["reflectance_latent"]["shape"] = json!([4, 4, 4]);
+        }),
+        ("generator.schedule.alphas_cumprod", |m| m["generator"]["schedule"]["train_timesteps"] = json!(1000)),
+        ("generator.schedule.alphas_cumprod", |m| {
+            m["generator"]["schedule"]["alphas_cumprod"] = json!([0.1, 0.5, 0.9]);
+        }),
+        ("generator.maps.diffuse.channels", |m| m["generator"]["maps"]["diffuse"]["channels"] = json!(4)),
+        ("generator.maps.normals.size", |m| m["generator"]["maps"]["normals"]["size"] = json!(512)),
+        ("template", |m| m["template"] = Value::Null),
+        ("template.parts.skin", |m| m["template"]["parts"][0]["vertices"] = json!([1, 2])),
+        ("template.parts", |m| m["template"]["triangles"] = json!(2)),
+        ("template.sections.positions", |m| m["template"]["sections"]["positions"]["offset"] = json!(80)),
+        ("networks.shape_decoder.weights", |m| m["networks"]["shape_decoder"]["weights"] = json!("other.bin")),
+    ];
+    for (wanted, edit) in edits {
+        let dir = copy_manifest();
+        edit_manifest(dir.path(), |manifest| {
+            add_generator(manifest);
+            // Without its template the shape decoder must not name it.
+            if wanted == "template" {
+                manifest["networks"]["shape_decoder"]["weights"] = json!("recogniser.onnx");
+            }
+            edit(manifest);
+        });
         let error = Bundle::open(dir.path()).unwrap_err();
         assert!(matches!(&error, BundleError::Inconsistent { place, .. } if place == wanted), "{wanted}: {error}");
     }

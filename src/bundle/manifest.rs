@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Generator, Template};
 use crate::runtime::TensorSpec;
 
 /// The format of manifests that this version of the crate reads.
@@ -25,6 +26,20 @@ pub struct Manifest {
     pub networks: BTreeMap<String, Network>,
     /// How a photo becomes an identity.
     pub face: FaceFrontEnd,
+    /// The head that the generator gives shape and surface to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+    /// How an identity becomes shape and surface. A bundle without it recognises faces, but generates none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
+}
+
+impl Manifest {
+    /// The description of a file of the bundle by its path.
+    pub(super) fn file(&self, path: &str) -> Option<&BundleFile> {
+        let networks = self.networks.values().map(|network| &network.file);
+        networks.chain(self.template.iter().map(|template| &template.file)).find(|file| file.path == path)
+    }
 }
 
 /// A file of the bundle.
@@ -45,6 +60,10 @@ pub struct BundleFile {
 pub struct Network {
     /// The ONNX file.
     pub file: BundleFile,
+    /// Path of another file of the bundle that holds this graph's weights (as ONNX external data). A graph and its
+    /// gradient share one file of weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// Where it comes from.
     pub origin: String,
     /// SPDX identifier of its licence.

@@ -15,6 +15,7 @@
 
 mod error;
 mod files;
+mod generator;
 mod manifest;
 mod validate;
 
@@ -22,12 +23,16 @@ use std::path::{Path, PathBuf};
 
 pub use error::BundleError;
 pub use files::MAX_FILE_BYTES;
+pub use generator::{
+    ColourSpace, Generator, GeneratorNetworks, MapDescription, Maps, NoiseSchedule, PredictionType, Prefixes,
+    ReflectanceLatent, Section, SectionType, ShapeLatent, Template, TemplateEyes, TemplatePart,
+};
 pub use manifest::{
     BundleFile, ChipTemplate, Detector, FORMAT, FaceFrontEnd, LandmarkIndex, Landmarks, Manifest, Network, Recogniser,
     ReliableRange,
 };
 
-use crate::runtime::{Model, ModelSpec, Runtime};
+use crate::runtime::{ExternalWeights, Model, ModelSpec, Runtime};
 
 /// Name of the manifest in a bundle's folder.
 pub const MANIFEST_FILE: &str = "bundle.json";
@@ -79,10 +84,21 @@ impl Bundle {
         let onnx = files::read_checked(&self.root, &network.file)?;
         let spec =
             ModelSpec { name: name.to_owned(), inputs: network.inputs.clone(), outputs: network.outputs.clone() };
-        runtime.load(spec, &onnx).map_err(|source| BundleError::Network {
+        let model = match self.weights_of(network)? {
+            Some(weights) => runtime.load_with_weights(spec, &onnx, &weights),
+            None => runtime.load(spec, &onnx),
+        };
+        model.map_err(|source| BundleError::Network {
             path: self.root.join(&network.file.path),
             source: Box::new(source),
         })
+    }
+
+    fn weights_of(&self, network: &Network) -> Result<Option<ExternalWeights>, BundleError> {
+        let Some(path) = &network.weights else { return Ok(None) };
+        let file = self.manifest.file(path).expect("the manifest was checked to describe the file");
+        let content = files::read_checked(&self.root, file)?.into();
+        Ok(Some(ExternalWeights { file: path.clone(), content }))
     }
 }
 

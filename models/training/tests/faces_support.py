@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("numba", reason="the face generator needs numba: pip install 'fitdiff-training[faces]'")
 
-from fitdiff.faces.makehuman import ENVIRONMENT_VARIABLE  # noqa: E402
+from fitdiff.faces.makehuman import ENVIRONMENT_VARIABLE
 
 SOURCE = os.environ.get(ENVIRONMENT_VARIABLE)
 BUNDLE = Path(__file__).parents[2] / "base"

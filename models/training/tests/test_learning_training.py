@@ -136,6 +136,16 @@ def test_sampling_with_the_exact_denoiser_gives_the_data_distribution() -> None:
         assert float(values.std()) == pytest.approx(0.4, abs=0.02)
 
 
+def test_the_temperature_scales_the_spread_and_keeps_the_mean() -> None:
+    schedule = Schedule.cosine(1000, "v")
+    denoiser = GaussianDenoiser(schedule, 0.7, 0.4)
+    result = sample(denoiser, schedule, None, 4000, 50, 1.0, seed=1, temperature=(0.5, 0.0))
+    assert float(result.reflectance.mean()) == pytest.approx(0.7, abs=0.02)
+    assert float(result.reflectance.std()) == pytest.approx(0.2, abs=0.02)
+    assert float(result.shape.mean()) == pytest.approx(0.7, abs=0.02)
+    assert float(result.shape.std()) < 0.02
+
+
 def test_sampling_depends_on_the_seed_alone() -> None:
     schedule = Schedule.cosine(1000, "v")
     unet = randomise(build_unet(toy_config(), 120))

@@ -1,5 +1,7 @@
 //! Checks that a manifest does not contradict itself, so that the code may rely on it.
 
+mod generator;
+
 use std::path::Path;
 
 use super::{
@@ -25,7 +27,15 @@ pub(super) fn check(path: &Path, manifest: &Manifest) -> Result<(), BundleError>
         checker.detector(&format!("face.detectors[{index}]"), detector)?;
     }
     let points = checker.landmarks(&face.landmarks)?;
-    checker.recogniser(&face.identity, points)
+    checker.recogniser(&face.identity, points)?;
+    if let Some(template) = &manifest.template {
+        checker.template(template)?;
+    }
+    manifest.generator.as_ref().map_or(Ok(()), |generator| checker.generator(generator))
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 struct Checker<'a> {
@@ -56,8 +66,11 @@ impl Checker<'_> {
     fn network(&self, name: &str, network: &Network) -> Result<(), BundleError> {
         let place = format!("networks.{name}");
         let sha256 = &network.file.sha256;
-        let is_hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        self.expect(is_hash, &format!("{place}.file.sha256"), "64 lower-case hexadecimal digits", sha256)?;
+        self.expect(is_sha256(sha256), &format!("{place}.file.sha256"), "64 lower-case hexadecimal digits", sha256)?;
+        if let Some(path) = &network.weights {
+            let known = self.manifest.file(path).is_some();
+            self.expect(known, &format!("{place}.weights"), "the path of a file that this manifest describes", path)?;
+        }
         for (side, specs) in [("inputs", &network.inputs), ("outputs", &network.outputs)] {
             let place = format!("{place}.{side}");
             self.expect(!specs.is_empty(), &place, "one tensor or more", "none")?;
