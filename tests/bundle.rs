@@ -228,6 +228,7 @@ fn add_generator(manifest: &mut Value) {
     let map = |output: &str, channels: usize, space: &str, range: [f32; 2]| json!({"output": output, "size": 64, "channels": channels, "colour_space": space, "range": range});
     manifest["generator"] = json!({
         "version": "0.1.0", "licence": "CC0-1.0", "embedding_size": 128, "guidance_scale": 1.5,
+        "temperature": {"reflectance": 0.8, "shape": 0.3},
         "reflectance_latent": {"shape": [8, 4, 4], "scale": 1.0},
         "shape_latent": {"coefficients": 2, "scale": 1.0},
         "schedule": {

@@ -25,6 +25,8 @@ pub struct Generator {
     pub schedule: NoiseSchedule,
     /// Scale of classifier-free guidance with which the model was evaluated; 1 is none.
     pub guidance_scale: f32,
+    /// Scale of the initial noise when an identity is given; below 1 the result is nearer to the most likely one.
+    pub temperature: Temperature,
     /// Its networks, by what they do.
     pub networks: GeneratorNetworks,
     /// Activations of the recogniser that the perceptual loss compares.
@@ -35,6 +37,16 @@ pub struct Generator {
     pub prefixes: Prefixes,
     /// The generated maps.
     pub maps: Maps,
+}
+
+/// Scale of the initial noise of each kind of latents.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Temperature {
+    /// For reflectance latents.
+    pub reflectance: f32,
+    /// For shape latents.
+    pub shape: f32,
 }
 
 /// The latents from which the maps are decoded.

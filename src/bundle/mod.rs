@@ -25,7 +25,7 @@ pub use error::BundleError;
 pub use files::MAX_FILE_BYTES;
 pub use generator::{
     ColourSpace, Generator, GeneratorNetworks, MapDescription, Maps, NoiseSchedule, PredictionType, Prefixes,
-    ReflectanceLatent, Section, SectionType, ShapeLatent, Template, TemplateEyes, TemplatePart,
+    ReflectanceLatent, Section, SectionType, ShapeLatent, Temperature, Template, TemplateEyes, TemplatePart,
 };
 pub use manifest::{
     BundleFile, ChipTemplate, Detector, FORMAT, FaceFrontEnd, LandmarkIndex, Landmarks, Manifest, Network, Recogniser,

@@ -29,6 +29,9 @@ impl Checker<'_> {
         let length = generator.embedding_size;
         let fits = embedding.shape.last() == Some(&length);
         self.expect(fits, "generator.embedding_size", format!("the length of {embedding}"), length)?;
+        let temperature = &generator.temperature;
+        self.in_range("generator.temperature.reflectance", temperature.reflectance, 0.0..=2.0)?;
+        self.in_range("generator.temperature.shape", temperature.shape, 0.0..=2.0)?;
         for (place, scale) in
             [("reflectance_latent", generator.reflectance_latent.scale), ("shape_latent", generator.shape_latent.scale)]
         {
