@@ -1,0 +1,1 @@
+"""ONNX export of the trained networks, of their input gradients, and of the model bundle's manifest."""

@@ -1,0 +1,101 @@
+"""Forward graphs of the trained networks: denoiser and reflectance decoder.
+
+Every graph has opset 18, static shapes and float32 inputs and outputs. What the runtime would otherwise have to know
+about a network's internals is inside of its graph: the embedding's standardisation and the null embedding in the
+denoiser, and the latents' mean and scale and the maps' encoding in the decoder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from fitdiff.export.graph import IR_VERSION, OPSET, constants_to_initialisers
+from fitdiff.faces.dataset import F0_MAX
+from fitdiff.learning.autoencoder import Decoder
+from fitdiff.learning.conditioning import EMBEDDING_SIZE
+from fitdiff.learning.latents import LatentStatistics
+from fitdiff.learning.unet import JointUNet
+
+SMALLEST_NORMAL_Z_SQUARED = 1e-2
+"""Lower bound of 1 - x^2 - y^2 in the decoder, which keeps its gradient finite."""
+
+UNET_INPUTS = ("reflectance", "shape", "timestep", "embedding", "conditional")
+UNET_OUTPUTS = ("reflectance_prediction", "shape_prediction")
+DECODER_OUTPUTS = ("diffuse", "specular", "normals")
+
+
+class ReflectanceDecoder(nn.Module):
+    """Standardised latents [1,C,h,w] to maps in physical encodings.
+
+    Returns diffuse albedo [1,3,S,S] (sRGB-encoded, nominally 0..1, not clipped), specular albedo [1,1,S,S] (F0, linear)
+    and tangent-space normals [1,3,S,S] (OpenGL Y+; unit length where x and y allow it).
+    """
+
+    def __init__(self, decoder: Decoder, statistics: LatentStatistics) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.register_buffer("latent_mean", statistics.mean.reshape(1, -1, 1, 1).clone())
+        self.register_buffer("latent_scale", statistics.scale.reshape(1, -1, 1, 1).clone())
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        diffuse, specular, xy = self.decoder(latents * self.latent_scale + self.latent_mean)
+        z = (1 - (xy * xy).sum(dim=1, keepdim=True)).clamp_min(SMALLEST_NORMAL_Z_SQUARED).sqrt()
+        return diffuse * 0.5 + 0.5, specular * (0.5 * F0_MAX) + 0.5 * F0_MAX, torch.cat([xy, z], dim=1)
+
+
+def unet_example(unet: JointUNet, batch: int) -> tuple[Tensor, ...]:
+    """Example inputs of the denoiser, in the order of its arguments."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    return (
+        normal(batch, *unet.reflectance_shape),
+        normal(batch, unet.shape_coefficients),
+        torch.linspace(100.0, 900.0, batch),
+        0.1 * normal(batch, EMBEDDING_SIZE),
+        (torch.arange(batch) % 2 == 0).float(),
+    )
+
+
+def export_module(
+    module: nn.Module, example: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str], name: str
+) -> onnx.ModelProto:
+    """Export a module for the example's shapes; initialisers carry the names of the module's state_dict."""
+    module = module.eval().requires_grad_(False)
+    # The exporter reports its progress on stdout and through loggers; errors are raised.
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                module,
+                tuple(example),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                optimize=True,
+                verbose=False,
+            )
+    finally:
+        quiet.setLevel(level)
+    model = constants_to_initialisers(program.model_proto)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    del model.graph.metadata_props[:], model.metadata_props[:], model.graph.value_info[:], model.functions[:]
+    model.graph.name, model.graph.doc_string = name, ""
+    model.producer_name, model.ir_version = "fitdiff", IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,33 @@
+"""Which texels mean something: chart ⊃ skin ⊃ face."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from fitdiff.faces.regions import Regions
+from fitdiff.faces.uv_bake import TexelGeometry
+
+HAIRLINE_MARGIN = 0.02
+"""Decimetres inside of the mean hairline where skin ends."""
+
+NECK_END_Y = 5.86
+"""The skin mask ends at this height (decimetres on the base mesh), above the cut of the neck."""
+
+
+def build_masks(geometry: TexelGeometry, regions: Regions) -> dict[str, np.ndarray]:
+    """Return bool [S, S] by name; they are mirror-symmetric up to the rasterisation of texel centres.
+
+    ``chart``: the texel's centre lies on the head's surface and outside of the eyes' openings.
+    ``skin``: chart without scalp, the lids' wet rim and the end of the neck.
+    ``face``: the front of the face, from the hairline to under the chin, without ears.
+    """
+    position = geometry.position
+    x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
+    eyes = regions.eye_opening > 0.5
+    chart = geometry.chart & ~eyes
+    near_rim = ndimage.binary_dilation(eyes, iterations=max(1, geometry.size // 256))
+    skin = chart & ~near_rim & (regions.scalp_margin < HAIRLINE_MARGIN) & (y > NECK_END_Y) & (z > 0.2)
+    under_chin = 6.12 + 0.25 * np.clip(1.2 - z, 0, 1)
+    face = skin & (z > 0.72) & (y > under_chin) & (x < 0.72) & (regions.ear < 0.3)
+    return {"chart": chart, "skin": skin, "face": face}

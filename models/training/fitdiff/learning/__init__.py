@@ -1,0 +1,1 @@
+"""Networks, training and evaluation of the latent diffusion model of faces."""

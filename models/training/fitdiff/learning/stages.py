@@ -1,0 +1,170 @@
+"""The recipe's stages: each reads what the stages before it left in the work folder, and can be run again at any time.
+
+Work folder::
+
+    data/train/, data/test/   data sets
+    template/                 the template head
+    autoencoder.pt            checkpoint
+    embeddings.npy            identity embeddings of the training chips
+    latents.npz               standardised latents of the training maps
+    diffusion.pt              checkpoint
+    test-embeddings.npy       identity embeddings of the held-out chips
+    bundle/                   exported graphs and manifest (or the folder given with --bundle)
+    evaluation/               table and pictures
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from fitdiff.export.exporter import RECOGNISER, TrainedModel, export_bundle
+from fitdiff.learning import sources
+from fitdiff.learning.config import RecipeConfig
+from fitdiff.learning.data import FaceData
+from fitdiff.learning.embeddings import dataset_embeddings
+from fitdiff.learning.errors import RecipeError
+from fitdiff.learning.evaluate import Subject, bundle_size, evaluate
+from fitdiff.learning.grids import write_grids
+from fitdiff.learning.latents import LatentSet, dataset_latents, load_latents
+from fitdiff.learning.recogniser import Recogniser
+from fitdiff.learning.report import write_report
+from fitdiff.learning.schedule import Schedule
+from fitdiff.learning.sources import TemplateShape
+from fitdiff.learning.train_autoencoder import AutoencoderTraining, autoencoder_digest, load_autoencoder
+from fitdiff.learning.train_diffusion import DiffusionTraining, load_unet
+from fitdiff.learning.trainer import Runtime, run_training
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A recipe, where its files lie, and where it computes."""
+
+    config: RecipeConfig
+    work: Path
+    recogniser: Path
+    """ONNX file of the face recogniser."""
+    runtime: Runtime
+    source: Path | None = None
+    """MakeHuman source folder: for data generation, and for the neutral renders of the retrieval test."""
+
+    def data(self, split: str) -> FaceData:
+        """The `train` or `test` data set, checked against the configuration."""
+        data = FaceData(self.work / "data" / split)
+        wanted = self.config.data.identities if split == "train" else self.config.data.held_out
+        found = (data.size, len(data), data.chips_per_identity)
+        expected = (self.config.data.map_size, wanted, self.config.data.chips)
+        if found != expected:
+            raise RecipeError(
+                f"{data.folder}: expected (map size, identities, chips) {expected} for configuration "
+                f"'{self.config.name}', found {found}; use another --work folder or generate the data again"
+            )
+        return data
+
+    @property
+    def template_path(self) -> Path:
+        """Folder of the template head."""
+        return self.work / "template"
+
+    def load_recogniser(self) -> Recogniser:
+        """The face recogniser as a torch module."""
+        if not self.recogniser.is_file():
+            raise RecipeError(f"{self.recogniser} does not exist; build the face networks, or give --recogniser")
+        return Recogniser(self.recogniser).to(self.runtime.device)
+
+    @property
+    def autoencoder_path(self) -> Path:
+        """The autoencoder's checkpoint."""
+        return self.work / "autoencoder.pt"
+
+    @property
+    def diffusion_path(self) -> Path:
+        """The denoiser's checkpoint."""
+        return self.work / "diffusion.pt"
+
+    @property
+    def latents_path(self) -> Path:
+        """The training set's latents."""
+        return self.work / "latents.npz"
+
+
+def generate_data(workspace: Workspace, processes: int) -> None:
+    """Generate the data sets and the template head, or what is missing of them."""
+    if workspace.source is None:
+        raise RecipeError("data generation needs MakeHuman's data: give --data DIR or set its environment variable")
+    sources.generate_data(
+        workspace.config.data, workspace.source, workspace.work / "data", workspace.template_path, processes
+    )
+
+
+def train_autoencoder(workspace: Workspace) -> None:
+    """Train the reflectance autoencoder, or continue its training."""
+    training = AutoencoderTraining(
+        workspace.config, workspace.data("train"), workspace.load_recogniser(), workspace.runtime
+    )
+    run_training(training, workspace.autoencoder_path, "autoencoder")
+
+
+def train_diffusion(workspace: Workspace) -> None:
+    """Compute embeddings and latents where they are missing, then train the denoiser or continue its training."""
+    data = workspace.data("train")
+    embeddings = dataset_embeddings(
+        data, workspace.load_recogniser(), workspace.runtime, workspace.work / "embeddings.npy"
+    )
+    autoencoder = load_autoencoder(workspace.config, workspace.autoencoder_path)
+    latents = dataset_latents(
+        data, autoencoder, workspace.runtime, workspace.latents_path, autoencoder_digest(workspace.config)
+    )
+    training = DiffusionTraining(workspace.config, latents, data.shapes, embeddings, workspace.runtime)
+    run_training(training, workspace.diffusion_path, "diffusion")
+
+
+def _latents(workspace: Workspace) -> LatentSet:
+    return load_latents(workspace.latents_path, autoencoder_digest(workspace.config))
+
+
+def export(workspace: Workspace, bundle: Path) -> None:
+    """Write the generator's graphs and their manifest entries to the bundle's folder."""
+    config, template = workspace.config, TemplateShape.load(workspace.template_path)
+    bundle.mkdir(parents=True, exist_ok=True)
+    if not (bundle / RECOGNISER).exists():
+        if not workspace.recogniser.is_file():
+            raise RecipeError(f"{workspace.recogniser} does not exist; build the face networks, or give --recogniser")
+        shutil.copyfile(workspace.recogniser, bundle / RECOGNISER)
+    model = TrainedModel(
+        unet=load_unet(config, workspace.diffusion_path, template.coefficients),
+        decoder=load_autoencoder(config, workspace.autoencoder_path).decoder,
+        latents=_latents(workspace).statistics,
+        schedule=Schedule.cosine(config.diffusion.train_timesteps, config.diffusion.prediction),
+        template=workspace.template_path,
+    )
+    export_bundle(config, model, bundle)
+
+
+def run_evaluation(workspace: Workspace, bundle: Path, command: str) -> Path:
+    """Evaluate on the held-out identities and write the table and the pictures; returns the table's path."""
+    config, template = workspace.config, TemplateShape.load(workspace.template_path)
+    train, test = workspace.data("train"), workspace.data("test")
+    recogniser = workspace.load_recogniser()
+    subject = Subject(
+        autoencoder=load_autoencoder(config, workspace.autoencoder_path),
+        unet=load_unet(config, workspace.diffusion_path, template.coefficients),
+        schedule=Schedule.cosine(config.diffusion.train_timesteps, config.diffusion.prediction),
+        latents=_latents(workspace).statistics,
+        train=train,
+        test=test,
+        test_embeddings=dataset_embeddings(test, recogniser, workspace.runtime, workspace.work / "test-embeddings.npy"),
+        directions=template.directions[template.on_face(test.face)],
+        runtime=workspace.runtime,
+    )
+    renderer = None
+    if config.evaluation.retrieval_identities and workspace.source is not None:
+        from fitdiff.learning.neutral_render import neutral_renderer  # needs numba, which training does without
+
+        renderer = neutral_renderer(workspace.source, test.size, recogniser, workspace.runtime.device)
+    result = evaluate(subject, config.evaluation, renderer)
+    folder = workspace.work / "evaluation"
+    write_grids(folder, subject, result)
+    size = bundle_size(bundle) if bundle.is_dir() else None
+    return write_report(folder, result, test.attributes, size, command)
