@@ -7,8 +7,8 @@ from typing import Any
 
 import onnx
 
-from .chip import PADDING, TEMPLATE, TEMPLATE_LANDMARKS
 from .checksums import MANIFEST, sha256
+from .chip import PADDING, TEMPLATE, TEMPLATE_LANDMARKS
 
 FORMAT = 1
 """Format of the manifest, as the crate counts it."""

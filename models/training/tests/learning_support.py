@@ -96,9 +96,7 @@ def write_toy_template(folder: Path, components: int = 120, vertices: int = 300)
         }
     )
     description = {
-        "file": FILE_NAME,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "file": {"path": FILE_NAME, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
         "vertices": vertices,
         "components": components,
         "parts": [{"name": "skin", "vertices": [0, vertices], "triangles": [0, vertices // 3]}],
