@@ -174,6 +174,22 @@ pub struct LandmarkIndex {
     pub chin: usize,
 }
 
+impl LandmarkIndex {
+    pub(super) fn all(&self) -> [usize; 9] {
+        [
+            self.right_eye_outer,
+            self.right_eye_inner,
+            self.left_eye_inner,
+            self.left_eye_outer,
+            self.nose_tip,
+            self.upper_lip,
+            self.lower_lip,
+            self.forehead,
+            self.chin,
+        ]
+    }
+}
+
 /// The recognition network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,9 +4,7 @@ mod generator;
 
 use std::path::Path;
 
-use super::{
-    BundleError, ChipTemplate, Detector, LandmarkIndex, Landmarks, Manifest, Network, Recogniser, files::MAX_FILE_BYTES,
-};
+use super::{BundleError, ChipTemplate, Detector, Landmarks, Manifest, Network, Recogniser, files::MAX_FILE_BYTES};
 use crate::runtime::{ElementType, TensorSpec};
 
 /// Largest side of an image that goes into a network of the face front-end, in pixels.
@@ -159,29 +157,7 @@ impl Checker<'_> {
         let spanned = landmarks.box_points;
         let fits = (2..=count).contains(&spanned);
         self.expect(fits, "face.landmarks.box_points", format!("2 to {count}"), spanned)?;
-        let LandmarkIndex {
-            right_eye_outer,
-            right_eye_inner,
-            left_eye_inner,
-            left_eye_outer,
-            nose_tip,
-            upper_lip,
-            lower_lip,
-            forehead,
-            chin,
-        } = landmarks.index;
-        let all = [
-            right_eye_outer,
-            right_eye_inner,
-            left_eye_inner,
-            left_eye_outer,
-            nose_tip,
-            upper_lip,
-            lower_lip,
-            forehead,
-            chin,
-        ];
-        self.indices("face.landmarks.index", &all, count)?;
+        self.indices("face.landmarks.index", &landmarks.index.all(), count)?;
         Ok(count)
     }
 
