@@ -149,7 +149,7 @@ fn a_run_can_be_cancelled_midway_and_the_network_used_again() {
         let canceller = std::thread::spawn({
             let cancel = cancel.clone();
             move || {
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(20));
                 cancel.cancel();
                 Instant::now()
             }
