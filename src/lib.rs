@@ -2,6 +2,7 @@
 #![deny(missing_docs, unsafe_code)]
 
 pub mod bundle;
+pub mod diffusion;
 pub mod face;
 mod plugin;
 pub mod runtime;

@@ -25,7 +25,7 @@ pub struct Generator {
     pub schedule: NoiseSchedule,
     /// Scale of classifier-free guidance with which the model was evaluated; 1 is none.
     pub guidance_scale: f32,
-    /// Scale of the initial noise when an identity is given; below 1 the result is nearer to the most likely one.
+    /// Scale of the noise with which the model was evaluated on selfies.
     pub temperature: Temperature,
     /// Its networks, by what they do.
     pub networks: GeneratorNetworks,
@@ -39,7 +39,8 @@ pub struct Generator {
     pub maps: Maps,
 }
 
-/// Scale of the initial noise of each kind of latents.
+/// Factors of the noise that is drawn, at the start and within stochastic samplers. 1, the default, is what a model is
+/// trained for; below, samples gather around what the embedding tells, and random faces become more average.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Temperature {
@@ -47,6 +48,12 @@ pub struct Temperature {
     pub reflectance: f32,
     /// For shape latents.
     pub shape: f32,
+}
+
+impl Default for Temperature {
+    fn default() -> Self {
+        Self { reflectance: 1.0, shape: 1.0 }
+    }
 }
 
 /// The latents from which the maps are decoded.
