@@ -29,7 +29,7 @@ pub struct Latents {
 }
 
 impl Latents {
-    /// Wraps reflectance latents [C, h, w] (row-major) and shape coefficients [K].
+    /// Wraps reflectance latents `[C, h, w]` (row-major) and shape coefficients `[K]`.
     ///
     /// # Errors
     /// [`RuntimeError::TensorLength`] when the numbers are not as many as the layout says.
@@ -53,7 +53,7 @@ impl Latents {
         LatentLayout { reflectance: [channels, height, width], shape: self.shape.data().len() }
     }
 
-    /// Reflectance latents [C, h, w], row-major.
+    /// Reflectance latents `[C, h, w]`, row-major.
     pub fn reflectance(&self) -> &[f32] {
         self.reflectance.data()
     }
@@ -63,7 +63,7 @@ impl Latents {
         self.reflectance.data_mut()
     }
 
-    /// Shape coefficients [K].
+    /// Shape coefficients `[K]`.
     pub fn shape(&self) -> &[f32] {
         self.shape.data()
     }
