@@ -35,7 +35,7 @@ impl UnetDenoiser {
     ///
     /// # Errors
     /// [`RuntimeError::Signature`] when the network's description lacks an input or output, or states another shape than
-    /// `layout` and `embedding_size`, the bundle's, ask for.
+    /// `layout` and `embedding_size`, the bundle's, ask for, or when one of these is zero.
     pub fn new(model: Model, layout: LatentLayout, embedding_size: usize) -> Result<Self, RuntimeError> {
         let spec = model.spec();
         let batch = tensor(spec, "input", TIMESTEP, &spec.inputs)?.shape.first().copied().unwrap_or(0).max(1);
@@ -51,6 +51,9 @@ impl UnetDenoiser {
             ("output", SHAPE_PREDICTION, vec![batch, shape]),
         ] {
             let found = tensor(spec, side, name, if side == "input" { &spec.inputs } else { &spec.outputs })?;
+            if expected.contains(&0) {
+                return Err(signature(spec, side, name, "no axis of length 0".into(), format!("{expected:?}")));
+            }
             if found.element != ElementType::F32 || found.shape != expected {
                 let expected = format!("{}{expected:?}", ElementType::F32);
                 return Err(signature(spec, side, name, expected, found.to_string()));
