@@ -252,7 +252,7 @@ fn add_generator(manifest: &mut Value) {
         "components": 2, "blendshapes": ["jawOpen"],
         "parts": [{"name": "skin", "material": "skin", "vertices": [0, 3], "triangles": [0, 1]}],
         "eyes": {
-            "centre": "the last vertex", "texture_rim_radians": 1.0, "convergence_radians": 0.0,
+            "centre": "the last vertex", "texture_rim_radians": 1.0, "iris_radians": 0.4, "convergence_radians": 0.0,
             "look_radians": {"Up": 0.3}
         },
         "sections": {

@@ -222,6 +222,8 @@ pub struct TemplateEyes {
     pub centre: String,
     /// Angle between an eye's axis and the rim of its texture, in radians.
     pub texture_rim_radians: f32,
+    /// Angle between an eye's axis and the rim of the iris, in radians.
+    pub iris_radians: f32,
     /// Angle by which each eye is turned inwards at rest, in radians.
     pub convergence_radians: f32,
     /// Largest turn of an eye at full weight of a look blendshape, by direction, in radians.

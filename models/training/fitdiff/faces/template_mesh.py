@@ -20,7 +20,7 @@ from fitdiff.faces.figure import (
 from fitdiff.faces.geometry import EyeFit
 from fitdiff.faces.hair import LASH_PARTS
 from fitdiff.faces.head_model import HeadModel
-from fitdiff.faces.landmarks import iris_azimuths, iris_directions, skin_landmarks
+from fitdiff.faces.landmarks import IRIS_ANGLE, iris_azimuths, iris_directions, skin_landmarks
 from fitdiff.faces.subdivision import compact, triangulate
 
 EYE_UV_ANGLE = 0.62 * np.pi
@@ -174,6 +174,7 @@ def eye_description() -> dict:
     return {
         "centre": "the last vertex of parts eye_left and eye_right; no triangle uses it",
         "texture_rim_radians": round(float(EYE_UV_ANGLE), 6),
+        "iris_radians": IRIS_ANGLE,
         "convergence_radians": EYE_CONVERGENCE,
         "look_radians": EYE_LOOK_RADIANS,
     }

@@ -19,6 +19,7 @@ from fitdiff.learning.data import FaceData, to_network
 from fitdiff.learning.latents import LatentStatistics
 from fitdiff.learning.sampling import Sample, sample
 from fitdiff.learning.schedule import Schedule
+from fitdiff.learning.shape_figures import regress, shape_figures
 from fitdiff.learning.trainer import Runtime
 from fitdiff.learning.unet import JointUNet
 
@@ -47,10 +48,14 @@ class Subject:
     latents: LatentStatistics
     train: FaceData
     test: FaceData
+    train_embeddings: np.ndarray
+    """Embeddings of the training chips [N,C,128]."""
     test_embeddings: np.ndarray
     """Embeddings of the held-out chips [N,C,128]."""
     directions: np.ndarray
     """Shape basis times sigma at the face's vertices [V,3,K], metres."""
+    mean_head: np.ndarray
+    """The face's vertices of the mean head [V,3], metres."""
     runtime: Runtime
 
 
@@ -179,23 +184,26 @@ def _autoencoder_figures(subject: Subject, count: int, baseline: Maps) -> dict[s
 
 def _identity_figures(subject: Subject, generated: Sample, count: int, baseline: Maps) -> dict[str, np.ndarray]:
     truth = subject.test.shapes[:count]
+    queries = subject.test_embeddings[:count, 0]
+    shapes = regress(subject.train_embeddings, subject.train.shapes, queries)
+    colours = regress(subject.train_embeddings, subject.train.attributes["albedo"], queries)
     skin = subject.test.skin
     average = mean_albedo(baseline["diffuse"], skin)[0]
-    albedo, texel, albedo_baseline, texel_baseline = [], [], [], []
+    albedo, texel, albedo_baseline, albedo_regressed, texel_baseline = [], [], [], [], []
     for indices in tqdm(_batches(count), desc="albedo", unit="batch", dynamic_ncols=True):
         true_maps = stored_maps(subject.test, indices)["diffuse"]
         maps = decode_maps(subject, generated.reflectance[indices])["diffuse"]
         true_albedo = mean_albedo(true_maps, skin)
         albedo.append(np.abs(mean_albedo(maps, skin) - true_albedo).mean(axis=1))
         albedo_baseline.append(np.abs(average - true_albedo).mean(axis=1))
+        albedo_regressed.append(np.abs(colours[indices] - true_albedo).mean(axis=1))
         linear = srgb_decode(true_maps[:, :, skin])
         texel.append(np.abs(srgb_decode(maps[:, :, skin]) - linear).mean(axis=(1, 2)))
         texel_baseline.append(np.abs(srgb_decode(baseline["diffuse"][:, :, skin]) - linear).mean(axis=(1, 2)))
-    return {
-        "shape error": metrics.vertex_error(generated.shape.numpy() - truth, subject.directions),
-        "shape error of the mean head": metrics.vertex_error(truth, subject.directions),
+    return shape_figures(generated.shape.numpy(), truth, shapes, subject.directions, subject.mean_head) | {
         "albedo error": np.concatenate(albedo),
         "albedo error of the mean albedo": np.concatenate(albedo_baseline),
+        "albedo error of a regression": np.concatenate(albedo_regressed),
         "albedo error per texel": np.concatenate(texel),
         "albedo error per texel of the mean albedo": np.concatenate(texel_baseline),
     }

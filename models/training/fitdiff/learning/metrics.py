@@ -38,6 +38,21 @@ def vertex_error(difference: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return 1e3 * np.linalg.norm(offsets, axis=-1).mean(axis=-1)
 
 
+def aligned_vertex_error(vertices: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Mean vertex distance in millimetres of heads [B,V,3] to the truth [B,V,3], metres, after the similarity
+    transform that brings each nearest to its truth in the least-squares sense (Umeyama, IEEE PAMI 13(4), 1991).
+    """
+    own = vertices - vertices.mean(axis=1, keepdims=True)
+    target = truth - truth.mean(axis=1, keepdims=True)
+    left, spread, right = np.linalg.svd(np.einsum("bvi,bvj->bij", own, target))
+    sign = np.ones_like(spread)
+    sign[:, -1] = np.sign(np.linalg.det(left @ right))
+    rotation = (left * sign[:, None]) @ right
+    scale = (spread * sign).sum(axis=1) / np.square(own).sum(axis=(1, 2))
+    moved = scale[:, None, None] * np.einsum("bvi,bij->bvj", own, rotation)
+    return 1e3 * np.linalg.norm(moved - target, axis=-1).mean(axis=-1)
+
+
 def mean_pairwise_distance(values: np.ndarray) -> float:
     """Mean Euclidean distance between different rows of [B,D]."""
     return float(_distances(values, values)[~np.eye(len(values), dtype=bool)].mean())

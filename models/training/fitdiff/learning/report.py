@@ -12,9 +12,9 @@ from fitdiff.learning.checkpoint import atomic_write
 from fitdiff.learning.evaluate import SMALLEST_GROUP, Result
 from fitdiff.learning.metrics import group_ratio, identity_groups
 
-PER_GROUP = ("shape error", "albedo error", "diffuse PSNR")
+PER_GROUP = ("shape error", "aligned shape error", "albedo error", "diffuse PSNR")
 """Figures that are broken down by group."""
-GROUP_RATIOS = ("shape error", "albedo error")
+GROUP_RATIOS = ("shape error", "aligned shape error", "albedo error")
 """Errors whose worst group is compared with the best."""
 
 
@@ -42,15 +42,21 @@ def headline(result: Result, size_mb: float | None) -> list[Sequence[str]]:
         )
     for name, against, unit, digits in (
         ("shape error", "the mean head", "mm", 2),
+        ("aligned shape error", "the mean head", "mm", 2),
         ("albedo error", "the mean albedo", "", 4),
         ("albedo error per texel", "the mean albedo", "", 4),
     ):
         value, baseline = _mean(result, name), _mean(result, f"{name} of {against}")
+        baselines = f"{against} {baseline:.{digits}f} {unit}".strip()
+        if f"{name} of a regression" in result.identities:
+            regressed = _mean(result, f"{name} of a regression")
+            baselines += f", a regression {regressed:.{digits}f} {unit}".rstrip()
+            baselines += f" ({100 * (regressed / baseline - 1):+.0f} %)"
         rows.append(
             (
                 f"from one selfie, unguided: {name}",
                 f"{value:.{digits}f} {unit}".strip() + f" ({100 * (value / baseline - 1):+.0f} %)",
-                f"{against} {baseline:.{digits}f} {unit}".strip(),
+                baselines,
                 str(n),
             )
         )

@@ -17,10 +17,12 @@ class TemplateShape:
     """Linear shape space of the template head's skin, metres.
 
     Attributes:
+        positions: vertices of the mean head [V,3].
         directions: offsets of all vertices per unit of each whitened coefficient [V,3,K].
         uv: texture coordinates [V,2], origin top-left.
     """
 
+    positions: np.ndarray
     directions: np.ndarray
     uv: np.ndarray
 
@@ -40,7 +42,7 @@ class TemplateShape:
         """Read the folder of a template head."""
         template = load_template(folder)
         skin, _ = template.parts["skin"]
-        return cls(template.basis[:, skin].transpose(1, 2, 0), template.uv[skin])
+        return cls(template.positions[skin], template.basis[:, skin].transpose(1, 2, 0), template.uv[skin])
 
 
 def generate_data(config: DataConfig, source: Path, data: Path, template: Path, processes: int) -> None:

@@ -19,6 +19,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from fitdiff.export.exporter import RECOGNISER, TrainedModel, export_bundle
 from fitdiff.learning import sources
 from fitdiff.learning.config import RecipeConfig
@@ -147,6 +149,11 @@ def run_evaluation(workspace: Workspace, bundle: Path, command: str) -> Path:
     config, template = workspace.config, TemplateShape.load(workspace.template_path)
     train, test = workspace.data("train"), workspace.data("test")
     recogniser = workspace.load_recogniser()
+    face = template.on_face(test.face)
+
+    def embeddings(data: FaceData, name: str) -> np.ndarray:
+        return dataset_embeddings(data, recogniser, workspace.runtime, workspace.work / name)
+
     subject = Subject(
         autoencoder=load_autoencoder(config, workspace.autoencoder_path),
         unet=load_unet(config, workspace.diffusion_path, template.coefficients),
@@ -154,8 +161,10 @@ def run_evaluation(workspace: Workspace, bundle: Path, command: str) -> Path:
         latents=_latents(workspace).statistics,
         train=train,
         test=test,
-        test_embeddings=dataset_embeddings(test, recogniser, workspace.runtime, workspace.work / "test-embeddings.npy"),
-        directions=template.directions[template.on_face(test.face)],
+        train_embeddings=embeddings(train, "embeddings.npy"),
+        test_embeddings=embeddings(test, "test-embeddings.npy"),
+        directions=template.directions[face],
+        mean_head=template.positions[face],
         runtime=workspace.runtime,
     )
     renderer = None

@@ -50,7 +50,7 @@ class Runtime:
 
     device: torch.device
     mixed: bool
-    """bfloat16 autocast, on CUDA only."""
+    """bfloat16 autocast, where the device computes in bfloat16."""
 
     @classmethod
     def choose(cls, name: str) -> Runtime:
@@ -63,7 +63,7 @@ class Runtime:
             torch.backends.cuda.matmul.allow_tf32 = True
             torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True
-        return cls(torch.device(name), mixed=name == "cuda")
+        return cls(torch.device(name), mixed=name == "cuda" or _cpu_computes_bfloat16())
 
     def autocast(self) -> torch.autocast:
         """Context in which networks run."""
@@ -71,8 +71,13 @@ class Runtime:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, in the memory layout that is fastest there."""
-        layout = torch.channels_last if self.device.type == "cuda" else torch.preserve_format
-        return network.to(self.device, memory_format=layout)
+        return network.to(self.device, memory_format=torch.channels_last)
+
+
+def _cpu_computes_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (elsewhere autocast would be slower than float32)."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
