@@ -7,25 +7,33 @@ use bevy::{
     prelude::*,
 };
 
-use crate::runtime::{Runtime, RuntimeOptions, RuntimeReport};
+use crate::{
+    avatar,
+    runtime::{Runtime, RuntimeOptions, RuntimeReport},
+};
 
-/// Adds bevy_fitdiff to an app.
+/// Adds bevy_fitdiff to an app: entities with an [`Avatar`](crate::avatar::Avatar) become facial avatars.
 ///
 /// | resource | what it is |
 /// |---|---|
 /// | [`FitDiffRuntime`] | the inference engine, absent when none could be started |
 /// | [`RuntimeReport`] | which engine and providers were chosen, what was passed over, and why |
+/// | [`FitDiffSettings`](crate::avatar::FitDiffSettings) | where the model is and how avatars are generated; yours, if you insert one |
+/// | [`FitDiffModel`](crate::avatar::FitDiffModel) | whether the model is loaded, and why not |
 ///
-/// When no engine can be started the app goes on: the reason is logged as an error and stands in the report.
+/// When no engine can be started the app goes on: the reason is logged as an error and stands in the report, and
+/// avatars fail with it. Avatars need Bevy's `AssetPlugin`; to be seen they need `PbrPlugin`.
 ///
-/// ```
+/// ```no_run
 /// use bevy::prelude::*;
 /// use bevy_fitdiff::prelude::*;
 ///
-/// let mut app = App::new();
-/// app.add_plugins((MinimalPlugins, FitDiffPlugin::default()));
-/// app.update();
-/// println!("{}", app.world().resource::<RuntimeReport>());
+/// App::new()
+///     .add_plugins((DefaultPlugins, FitDiffPlugin::default()))
+///     .add_systems(Startup, |mut commands: Commands| {
+///         commands.spawn(Avatar::random(7));
+///     })
+///     .run();
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct FitDiffPlugin {
@@ -52,6 +60,11 @@ impl Plugin for FitDiffPlugin {
             }
         }
         app.add_systems(First, refresh_report.run_if(resource_exists::<FitDiffRuntime>));
+    }
+
+    fn finish(&self, app: &mut App) {
+        let runtime = app.world().get_resource::<FitDiffRuntime>().map(|runtime| runtime.0.clone());
+        avatar::build(app, runtime);
     }
 }
 

@@ -82,6 +82,28 @@ pub enum BundleError {
         /// Name of the network.
         network: String,
     },
+    /// The bundle has no template head.
+    #[error(
+        "model bundle: {} describes no `template` head, so there is none to give a face to: take a bundle with a \
+         generator, or export one as models/training describes",
+        .path.display()
+    )]
+    NoTemplate {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// The template head's file is as the manifest states, but what it holds is no head.
+    #[error("model bundle: {}, {place}: expected {expected}, found {found}", .path.display())]
+    Template {
+        /// The template head's file.
+        path: PathBuf,
+        /// Where in the file.
+        place: String,
+        /// What would make a head.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
     /// The manifest contradicts itself.
     #[error("model bundle: {}, {place}: expected {expected}, found {found}", .path.display())]
     Inconsistent {

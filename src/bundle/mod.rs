@@ -1,8 +1,9 @@
 //! The model bundle: a folder with `bundle.json` and the files that it names.
 //!
 //! [`Bundle::open`] reads and checks the manifest; [`Bundle::load`] reads a network's file, checks its length and
-//! SHA-256, and builds it on a [`Runtime`], which checks the graph's inputs and outputs against the manifest. Nothing
-//! of a particular bundle is a constant in the code, so a studio swaps in its own by path.
+//! SHA-256, and builds it on a [`Runtime`], which checks the graph's inputs and outputs against the manifest.
+//! [`Bundle::load_head`] reads the template head. Nothing of a particular bundle is a constant in the code, so a studio
+//! swaps in its own by path.
 //!
 //! ```no_run
 //! use bevy_fitdiff::{bundle::Bundle, runtime::{Runtime, RuntimeOptions}};
@@ -16,7 +17,9 @@
 mod error;
 mod files;
 mod generator;
+mod head;
 mod manifest;
+mod template_file;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +30,7 @@ pub use generator::{
     ColourSpace, Generator, GeneratorNetworks, MapDescription, Maps, NoiseSchedule, PredictionType, Prefixes,
     ReflectanceLatent, Section, SectionType, ShapeLatent, Temperature, Template, TemplateEyes, TemplatePart,
 };
+pub use head::{Blendshape, HeadMasks, SurfacePoint, TemplateHead};
 pub use manifest::{
     BundleFile, ChipTemplate, Detector, FORMAT, FaceFrontEnd, LandmarkIndex, Landmarks, Manifest, Network, Recogniser,
     ReliableRange,

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fitdiff.faces.dataset import srgb_decode
+from fitdiff.faces.optics import lab
 from fitdiff.learning import metrics
 from fitdiff.learning.autoencoder import Autoencoder
 from fitdiff.learning.config import EvaluationConfig
@@ -190,11 +191,15 @@ def _identity_figures(subject: Subject, generated: Sample, count: int, baseline:
     skin = subject.test.skin
     average = mean_albedo(baseline["diffuse"], skin)[0]
     albedo, texel, albedo_baseline, albedo_regressed, texel_baseline = [], [], [], [], []
+    colour, colour_baseline = [], []
     for indices in tqdm(_batches(count), desc="albedo", unit="batch", dynamic_ncols=True):
         true_maps = stored_maps(subject.test, indices)["diffuse"]
         maps = decode_maps(subject, generated.reflectance[indices])["diffuse"]
         true_albedo = mean_albedo(true_maps, skin)
-        albedo.append(np.abs(mean_albedo(maps, skin) - true_albedo).mean(axis=1))
+        own_albedo = mean_albedo(maps, skin)
+        albedo.append(np.abs(own_albedo - true_albedo).mean(axis=1))
+        colour.append(np.linalg.norm(lab(own_albedo) - lab(true_albedo), axis=1))
+        colour_baseline.append(np.linalg.norm(lab(average[None]) - lab(true_albedo), axis=1))
         albedo_baseline.append(np.abs(average - true_albedo).mean(axis=1))
         albedo_regressed.append(np.abs(colours[indices] - true_albedo).mean(axis=1))
         linear = srgb_decode(true_maps[:, :, skin])
@@ -204,6 +209,8 @@ def _identity_figures(subject: Subject, generated: Sample, count: int, baseline:
         "albedo error": np.concatenate(albedo),
         "albedo error of the mean albedo": np.concatenate(albedo_baseline),
         "albedo error of a regression": np.concatenate(albedo_regressed),
+        "albedo difference": np.concatenate(colour),
+        "albedo difference of the mean albedo": np.concatenate(colour_baseline),
         "albedo error per texel": np.concatenate(texel),
         "albedo error per texel of the mean albedo": np.concatenate(texel_baseline),
     }

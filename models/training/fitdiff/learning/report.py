@@ -12,9 +12,9 @@ from fitdiff.learning.checkpoint import atomic_write
 from fitdiff.learning.evaluate import SMALLEST_GROUP, Result
 from fitdiff.learning.metrics import group_ratio, identity_groups
 
-PER_GROUP = ("shape error", "aligned shape error", "albedo error", "diffuse PSNR")
+PER_GROUP = ("shape error", "aligned shape error", "albedo error", "albedo difference", "diffuse PSNR")
 """Figures that are broken down by group."""
-GROUP_RATIOS = ("shape error", "aligned shape error", "albedo error")
+GROUP_RATIOS = ("shape error", "aligned shape error", "albedo error", "albedo difference")
 """Errors whose worst group is compared with the best."""
 
 
@@ -44,6 +44,7 @@ def headline(result: Result, size_mb: float | None) -> list[Sequence[str]]:
         ("shape error", "the mean head", "mm", 2),
         ("aligned shape error", "the mean head", "mm", 2),
         ("albedo error", "the mean albedo", "", 4),
+        ("albedo difference", "the mean albedo", "ΔE", 1),
         ("albedo error per texel", "the mean albedo", "", 4),
     ):
         value, baseline = _mean(result, name), _mean(result, f"{name} of {against}")

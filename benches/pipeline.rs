@@ -1,0 +1,55 @@
+//! How long the stages from a photo to an avatar's data take, on each backend.
+//!
+//! `cargo bench --profile dev --bench pipeline`: the dev profile is optimised and shares its build of Bevy with the tests.
+//! The embedded backend is measured always, ONNX Runtime where it is found.
+
+use std::{hint::black_box, path::Path, time::Duration};
+
+use bevy_fitdiff::{
+    bundle::Bundle,
+    face::{self, PhotoLimits},
+    pipeline::{GenerateOptions, GenerateRequest, Pipeline, Source},
+    runtime::{BackendChoice, CancelToken, Runtime, RuntimeOptions},
+};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn benchmark(criterion: &mut Criterion) {
+    let photo = face::open_photo(root().join("assets/selfies/astronaut.png"), &PhotoLimits::default()).unwrap();
+    for (name, backend) in [("onnxruntime", BackendChoice::OnnxRuntime), ("embedded", BackendChoice::Embedded)] {
+        let runtime = match Runtime::new(RuntimeOptions { backend, ..Default::default() }) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                println!("{name} is not measured: {error}");
+                continue;
+            }
+        };
+        println!("{}", runtime.report());
+        let load = || Pipeline::load(&Bundle::open(root().join("models/base")).unwrap(), &runtime).unwrap();
+        let mut group = criterion.benchmark_group(name);
+        group.sample_size(10).measurement_time(Duration::from_secs(5));
+        group.bench_function("load the bundle", |bencher| bencher.iter(load));
+
+        let mut pipeline = load();
+        let mut bench = |title: &str, source: Source, steps: usize| {
+            let options = GenerateOptions { steps, ..Default::default() };
+            let request = GenerateRequest { source, seed: 1, options };
+            group.bench_function(title, |bencher| {
+                bencher.iter(|| {
+                    pipeline.generate(black_box(&request), &CancelToken::default(), &mut |_| {}).unwrap();
+                });
+            });
+        };
+        // The difference of the first two is 19 steps without guidance; that of the last two is the photo's face.
+        bench("random person, 1 step", Source::Random, 1);
+        bench("random person, 20 steps", Source::Random, 20);
+        bench("photo, 20 guided steps", Source::Photos(vec![photo.clone().into()]), 20);
+        group.finish();
+    }
+}
+
+criterion_group!(benches, benchmark);
+criterion_main!(benches);

@@ -1,0 +1,152 @@
+//! What a game puts on an entity, and what it finds there.
+
+use std::{sync::Arc, time::Duration};
+
+use bevy::prelude::*;
+
+use super::{AvatarError, Photo};
+use crate::pipeline::{AvatarData, AvatarRecipe};
+
+/// A facial avatar. To spawn it is to ask for it; it is generated off the main thread and appears as children of the
+/// entity when it is ready.
+///
+/// - Despawning the entity or removing the component cancels the work and removes what was spawned.
+/// - Changing the component generates anew; the old avatar stays until the new one is ready.
+/// - [`AvatarProgress`] says how far it is; [`AvatarReady`](super::AvatarReady) and
+///   [`AvatarFailed`](super::AvatarFailed) are triggered on the entity at the end.
+///
+/// The head is in metres, looks to +Z, and its origin lies between the ears at eye height.
+#[derive(Component, Clone, Debug, Default, Reflect)]
+#[reflect(Component, Default, Clone, Debug)]
+#[require(Transform, Visibility, AvatarProgress, AvatarLook)]
+pub struct Avatar {
+    /// Who it is to be.
+    pub source: AvatarSource,
+    /// Decides the noise: the same source and seed give the same avatar. A [recipe](AvatarSource::Recipe) has its own.
+    pub seed: u64,
+}
+
+impl Avatar {
+    /// The person in a photo: `Avatar::from_selfie(assets.load("me.jpg"))`.
+    pub fn from_selfie(photo: Handle<Photo>) -> Self {
+        Self::from_selfies([photo])
+    }
+
+    /// The person in several photos, whose identities are fused.
+    pub fn from_selfies(photos: impl IntoIterator<Item = Handle<Photo>>) -> Self {
+        Self { source: AvatarSource::Photos(photos.into_iter().collect()), seed: 0 }
+    }
+
+    /// A person that does not exist.
+    pub fn random(seed: u64) -> Self {
+        Self { source: AvatarSource::Random, seed }
+    }
+
+    /// The avatar that a recipe was made from.
+    pub fn from_recipe(recipe: AvatarRecipe) -> Self {
+        Self { source: AvatarSource::Recipe(SavedRecipe(Arc::new(recipe))), seed: 0 }
+    }
+
+    /// The same with another seed: another hair's breadth of the same person.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+}
+
+/// Who an avatar is to be.
+#[derive(Clone, Debug, Default, Reflect)]
+#[reflect(Default, Clone, Debug)]
+pub enum AvatarSource {
+    /// A person that does not exist.
+    #[default]
+    Random,
+    /// The person in these photos.
+    Photos(Vec<Handle<Photo>>),
+    /// The avatar that the recipe was made from.
+    Recipe(SavedRecipe),
+}
+
+/// A recipe as part of a component.
+#[derive(Clone, Debug, Reflect)]
+#[reflect(opaque, Clone, Debug)]
+pub struct SavedRecipe(pub Arc<AvatarRecipe>);
+
+/// What is not generated. May be changed at any time.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Reflect)]
+#[reflect(Component, Default, Clone, Debug, PartialEq)]
+pub struct AvatarLook {
+    /// Colour of the iris.
+    pub iris: Color,
+    /// Perceptual roughness of the skin, 0 to 1; 0.5 is that of clean, dry skin.
+    pub skin_roughness: f32,
+}
+
+impl Default for AvatarLook {
+    fn default() -> Self {
+        Self { iris: Color::linear_rgb(0.10, 0.045, 0.018), skin_roughness: 0.5 }
+    }
+}
+
+/// How far an avatar is.
+#[derive(Component, Clone, Debug, Default, Reflect)]
+#[reflect(Component, Default, Clone, Debug)]
+pub struct AvatarProgress {
+    /// What is being done.
+    pub stage: AvatarStage,
+    /// The part of the whole that is done, 0 to 1. It never falls while one avatar is generated.
+    pub fraction: f32,
+    /// Estimated time to the end, once that can be told.
+    pub remaining: Option<Duration>,
+    /// The diffuse albedo as it emerges, if [previews](crate::pipeline::GenerateOptions::preview_every) are asked for.
+    pub preview: Option<Handle<Image>>,
+}
+
+/// What is being done for an avatar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Reflect)]
+#[reflect(Default, Clone, Debug, PartialEq)]
+pub enum AvatarStage {
+    /// It waits for its photos, for the model, or for avatars that were asked for before it.
+    #[default]
+    Queued,
+    /// The face is looked for in the photos, and its identity is taken.
+    Face,
+    /// Noise becomes latents.
+    Sampling,
+    /// Latents become maps, vertices and meshes.
+    Decoding,
+    /// Meshes and textures are handed to the renderer.
+    Spawning,
+    /// It is there.
+    Ready,
+    /// It is not going to be there; [`GeneratedAvatar`] of an earlier generation, if any, stays.
+    Failed,
+}
+
+/// What an avatar was made of; on its entity once it is ready.
+#[derive(Component, Clone, Debug)]
+pub struct GeneratedAvatar {
+    /// Vertices, maps, identity, warnings about the photo, and the recipe.
+    pub data: Arc<AvatarData>,
+}
+
+impl GeneratedAvatar {
+    /// What regenerates the avatar, bit for bit on the same bundle and backend.
+    pub fn recipe(&self) -> &AvatarRecipe {
+        &self.data.recipe
+    }
+}
+
+/// Why the last generation failed; removed when the next one starts.
+#[derive(Component, Clone, Debug, Deref)]
+pub struct AvatarFailure(pub Arc<AvatarError>);
+
+/// A part of an avatar's head: a child of its entity with a mesh and a material.
+#[derive(Component, Clone, Debug, PartialEq, Eq, Reflect)]
+#[reflect(Component, Clone, Debug, PartialEq)]
+pub struct AvatarPart {
+    /// The part's name in the template head, `skin` for instance.
+    pub name: String,
+    /// The name of its material in the template head: `skin`, `eye`, `teeth`, `mouth` or `lash`.
+    pub material: String,
+}

@@ -1,0 +1,68 @@
+//! The lashes' texture: hairs that grow from the lid and bend and thin out towards their tips.
+
+use bevy::{image::Image, render::render_resource::TextureFormat};
+
+use super::texture::{Texels, srgb8};
+
+/// Side of the texture in texels.
+const SIDE: usize = 128;
+
+/// Hairs along a lid.
+const HAIRS: usize = 44;
+
+/// Width of a hair at its root, as a share of the lid.
+const WIDTH: f32 = 0.011;
+
+/// Linear reflectance of a hair.
+const COLOUR: [f32; 3] = [0.012, 0.009, 0.007];
+
+/// Paints the texture: u runs along the lid, v from the tips (0) to the roots (1), alpha is coverage.
+pub(super) fn lash_texture() -> Image {
+    let [red, green, blue] = COLOUR;
+    let paint = |x: f32, y: f32| {
+        let tip = 1.0 - y;
+        let coverage = (0..HAIRS).map(|hair| coverage(hair, x, tip)).fold(0.0, f32::max);
+        [red, green, blue, coverage]
+    };
+    Texels::paint(SIDE, paint).into_image(TextureFormat::Rgba8UnormSrgb, srgb8)
+}
+
+/// Coverage of one hair at `x` along the lid, `tip` of the way to the longest hair's tip.
+fn coverage(hair: usize, x: f32, tip: f32) -> f32 {
+    let root = (hair as f32 + 0.5 + 0.35 * scatter(hair, 0)) / HAIRS as f32;
+    let length = 0.8 + 0.2 * scatter(hair, 1);
+    let along = tip / length;
+    if along > 1.0 {
+        return 0.0;
+    }
+    let middle = root + 0.03 * scatter(hair, 2) * along * along;
+    let half = 0.5 * WIDTH * (1.0 - 0.75 * along);
+    // A texel covers more than a fine tip: its edge is as soft as a texel is wide.
+    let texel = 1.0 / SIDE as f32;
+    ((half - (x - middle).abs()) / texel + 0.5).clamp(0.0, 1.0)
+}
+
+/// A fixed number of −1 to 1 for a hair.
+fn scatter(hair: usize, what: usize) -> f32 {
+    let golden = 0.618_034_f32;
+    ((hair * 3 + what) as f32 * golden).fract() * 2.0 - 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lashes_are_dense_at_the_lid_and_end_before_the_border() {
+        let row = |tip: f32| {
+            (0..400)
+                .map(|step| (0..HAIRS).map(|hair| coverage(hair, step as f32 / 400.0, tip)).fold(0.0, f32::max))
+                .sum::<f32>()
+                / 400.0
+        };
+        let (root, middle, end) = (row(0.0), row(0.5), row(1.0));
+        assert!(root > 0.3 && root < 0.8, "{root}");
+        assert!(middle < root, "{middle} {root}");
+        assert!(end < 0.1, "{end}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Avatars in a Bevy world: the component that asks for one, the thread that makes it, and what is spawned.
+//!
+//! ```no_run
+//! use bevy::prelude::*;
+//! use bevy_fitdiff::prelude::*;
+//!
+//! App::new()
+//!     .add_plugins((DefaultPlugins, FitDiffPlugin::default()))
+//!     .add_systems(Startup, |mut commands: Commands, assets: Res<AssetServer>| {
+//!         commands.spawn(Avatar::from_selfie(assets.load("selfies/me.jpg")));
+//!     })
+//!     .add_observer(|ready: On<AvatarReady>| info!("{} is ready", ready.entity))
+//!     .add_observer(|failed: On<AvatarFailed>| error!("{}", failed.error))
+//!     .run();
+//! ```
+
+mod components;
+mod events;
+mod eye;
+mod head;
+mod lash;
+mod mesh;
+mod photo;
+mod preview;
+mod queue;
+mod settings;
+mod skin;
+mod spawn;
+mod texture;
+mod worker;
+
+use std::sync::Arc;
+
+use bevy::prelude::*;
+
+pub use components::{
+    Avatar, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarSource, AvatarStage, GeneratedAvatar,
+    SavedRecipe,
+};
+pub use events::{AvatarError, AvatarFailed, AvatarReady};
+pub use photo::{Photo, PhotoLoader};
+pub use settings::{FitDiffModel, FitDiffSettings};
+
+use crate::runtime::Runtime;
+use queue::Queue;
+use worker::Worker;
+
+/// When avatars are worked on, in [`PreUpdate`]: what a system of [`Update`] asks for is queued in the next frame, and
+/// what is ready in a frame is seen by its systems.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AvatarSystems;
+
+/// Adds avatars to an app whose plugins are all added. Without a runtime every avatar fails and says why.
+pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
+    if app.world().get_resource::<AssetServer>().is_none() {
+        error!("avatars need Bevy's AssetPlugin: add DefaultPlugins, or AssetPlugin, beside FitDiffPlugin");
+        return;
+    }
+    // A renderer adds these, but an app without one may still want meshes and maps.
+    app.init_asset::<Image>().init_asset::<Mesh>().init_asset::<StandardMaterial>();
+    app.init_asset::<Photo>().register_asset_loader(PhotoLoader::default());
+    app.init_resource::<FitDiffSettings>().init_resource::<FitDiffModel>().init_resource::<Queue>();
+    if let Some(runtime) = runtime {
+        match Worker::start(runtime) {
+            Ok(worker) => {
+                worker.load(app.world().resource::<FitDiffSettings>().bundle.clone());
+                app.insert_resource(worker);
+            }
+            Err(reason) => error!("no thread can be started for avatars: {reason}"),
+        }
+    }
+    app.add_observer(queue::withdraw);
+    app.add_systems(
+        PreUpdate,
+        (queue::enqueue, queue::receive, queue::dispatch, spawn::spawn, spawn::restyle).chain().in_set(AvatarSystems),
+    );
+}

@@ -1,0 +1,234 @@
+//! From avatars that were asked for to jobs of the worker, one after the other.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bevy::{asset::LoadState, prelude::*};
+
+use super::{
+    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarProgress, AvatarSource, AvatarStage, FitDiffModel,
+    FitDiffSettings, GeneratedAvatar, Photo,
+    preview::preview_image,
+    spawn::{AvatarChild, Spawning},
+    worker::{Finished, Job, Report, Task, Worker},
+};
+use crate::{
+    face::FaceChoice,
+    pipeline::{GenerateRequest, PipelineError, Source, SourcePhoto, Stage},
+    runtime::{CancelToken, RuntimeReport},
+};
+
+/// Share of the progress bar that generating takes; spawning takes the rest.
+const GENERATED: f32 = 0.97;
+
+/// Avatars that wait, in the order in which they were asked for, and the one that is generated.
+#[derive(Resource, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Entity>,
+    running: Option<Running>,
+    jobs: u64,
+}
+
+struct Running {
+    job: u64,
+    /// `None` once nobody wants the result any more.
+    entity: Option<Entity>,
+    cancel: CancelToken,
+}
+
+impl Queue {
+    /// Forgets what was asked for an entity.
+    fn withdraw(&mut self, entity: Entity) {
+        self.waiting.retain(|waiting| *waiting != entity);
+        if let Some(running) = self.running.as_mut().filter(|running| running.entity == Some(entity)) {
+            running.entity = None;
+            running.cancel.cancel();
+        }
+    }
+}
+
+/// Queues avatars that are new or changed.
+pub(super) fn enqueue(
+    mut commands: Commands,
+    mut queue: ResMut<Queue>,
+    mut asked: Query<(Entity, &mut AvatarProgress), Changed<Avatar>>,
+) {
+    for (entity, mut progress) in &mut asked {
+        queue.withdraw(entity);
+        queue.waiting.push_back(entity);
+        let preview = progress.preview.take();
+        *progress = AvatarProgress { preview, ..default() };
+        commands.entity(entity).remove::<(Spawning, AvatarFailure)>();
+    }
+}
+
+/// Ends the work for an avatar whose component or entity goes, and removes what was spawned for it.
+pub(super) fn withdraw(
+    removed: On<Remove, Avatar>,
+    mut commands: Commands,
+    queue: Option<ResMut<Queue>>,
+    children: Query<&Children>,
+    spawned: Query<(), With<AvatarChild>>,
+) {
+    let entity = removed.entity;
+    if let Some(mut queue) = queue {
+        queue.withdraw(entity);
+    }
+    for child in children.iter_descendants(entity).filter(|child| spawned.contains(*child)) {
+        commands.entity(child).try_despawn();
+    }
+    commands.entity(entity).try_remove::<(Spawning, GeneratedAvatar, AvatarFailure, AvatarProgress)>();
+}
+
+/// Hands the first avatar whose photos are loaded to the worker.
+pub(super) fn dispatch(
+    mut commands: Commands,
+    mut queue: ResMut<Queue>,
+    mut worker: Option<ResMut<Worker>>,
+    report: Res<RuntimeReport>,
+    settings: Res<FitDiffSettings>,
+    photos: Res<Assets<Photo>>,
+    server: Res<AssetServer>,
+    mut avatars: Query<(&Avatar, &mut AvatarProgress)>,
+) {
+    let queue = queue.bypass_change_detection();
+    if queue.running.is_some() {
+        return;
+    }
+    let mut position = 0;
+    while let Some(&entity) = queue.waiting.get(position) {
+        let Ok((avatar, mut progress)) = avatars.get_mut(entity) else {
+            queue.waiting.remove(position);
+            continue;
+        };
+        let Some(worker) = worker.as_deref_mut() else {
+            let reason = report.error.clone().unwrap_or_else(|| "its thread could not be started".into());
+            queue.waiting.remove(position);
+            fail(&mut commands, entity, &mut progress, AvatarError::NoRuntime { reason });
+            return;
+        };
+        match task(avatar, &settings, &photos, &server) {
+            Ok(Some(task)) => {
+                queue.waiting.remove(position);
+                queue.jobs += 1;
+                let (job, cancel) = (queue.jobs, CancelToken::default());
+                worker.generate(Job { id: job, bundle: settings.bundle.clone(), task, cancel: cancel.clone() });
+                queue.running = Some(Running { job, entity: Some(entity), cancel });
+                return;
+            }
+            Ok(None) => position += 1,
+            Err(error) => {
+                queue.waiting.remove(position);
+                fail(&mut commands, entity, &mut progress, error);
+                return;
+            }
+        }
+    }
+}
+
+/// What to do for an avatar; `None` while its photos are being loaded.
+fn task(
+    avatar: &Avatar,
+    settings: &FitDiffSettings,
+    photos: &Assets<Photo>,
+    server: &AssetServer,
+) -> Result<Option<Task>, AvatarError> {
+    let source = match &avatar.source {
+        AvatarSource::Recipe(recipe) => return Ok(Some(Task::Again(recipe.0.clone()))),
+        AvatarSource::Random => Source::Random,
+        AvatarSource::Photos(handles) => {
+            let mut loaded = Vec::with_capacity(handles.len());
+            for handle in handles {
+                let Some(photo) = photo(handle, photos, server)? else { return Ok(None) };
+                loaded.push(SourcePhoto { image: photo.0.clone(), face: FaceChoice::MostProminent });
+            }
+            Source::Photos(loaded)
+        }
+    };
+    Ok(Some(Task::New(GenerateRequest { source, seed: avatar.seed, options: settings.options })))
+}
+
+/// A photo; `None` while it is being loaded.
+fn photo<'a>(
+    handle: &Handle<Photo>,
+    photos: &'a Assets<Photo>,
+    server: &AssetServer,
+) -> Result<Option<&'a Photo>, AvatarError> {
+    if let Some(photo) = photos.get(handle) {
+        return Ok(Some(photo));
+    }
+    match server.get_load_state(handle.id()) {
+        Some(LoadState::NotLoaded | LoadState::Loading) => Ok(None),
+        Some(LoadState::Failed(reason)) => {
+            let path = handle.path().map(ToString::to_string);
+            Err(AvatarError::Photo { path, reason: reason.to_string() })
+        }
+        // Loaded, but removed since; or never an asset of the server.
+        Some(LoadState::Loaded) | None => Err(AvatarError::NoPhoto),
+    }
+}
+
+/// Takes over what the worker tells.
+pub(super) fn receive(
+    mut commands: Commands,
+    mut queue: ResMut<Queue>,
+    worker: Option<Res<Worker>>,
+    mut model: ResMut<FitDiffModel>,
+    mut images: ResMut<Assets<Image>>,
+    mut avatars: Query<&mut AvatarProgress, With<Avatar>>,
+) {
+    let Some(worker) = worker else { return };
+    let queue = queue.bypass_change_detection();
+    for report in worker.reports() {
+        match report {
+            Report::Loading => *model = FitDiffModel::Loading,
+            Report::Loaded(Ok(bundle)) => *model = FitDiffModel::Ready(bundle),
+            Report::Loaded(Err(error)) => {
+                error!("{error}");
+                *model = FitDiffModel::Failed(error);
+            }
+            Report::Progress { job, progress: news } => {
+                let Some(entity) =
+                    queue.running.as_ref().filter(|running| running.job == job).and_then(|running| running.entity)
+                else {
+                    continue;
+                };
+                let Ok(mut progress) = avatars.get_mut(entity) else { continue };
+                progress.stage = match news.stage {
+                    Stage::Face => AvatarStage::Face,
+                    Stage::Sampling => AvatarStage::Sampling,
+                    Stage::Decoding => AvatarStage::Decoding,
+                };
+                progress.fraction = progress.fraction.max(news.fraction * GENERATED);
+                progress.remaining = news.remaining;
+                if let Some(maps) = news.preview {
+                    progress.preview = Some(images.add(preview_image(&maps)));
+                }
+            }
+            Report::Done { job, result } => {
+                let Some(running) = queue.running.take_if(|running| running.job == job) else { continue };
+                let Some(entity) = running.entity else { continue };
+                let Ok(mut progress) = avatars.get_mut(entity) else { continue };
+                match *result {
+                    Ok(Finished { data, head }) => {
+                        progress.stage = AvatarStage::Spawning;
+                        progress.fraction = progress.fraction.max(GENERATED);
+                        progress.remaining = None;
+                        commands.entity(entity).try_insert(Spawning::new(data, head));
+                    }
+                    // Only the queue cancels, and it has forgotten the entity then.
+                    Err(AvatarError::Pipeline(PipelineError::Cancelled)) => {}
+                    Err(error) => fail(&mut commands, entity, &mut progress, error),
+                }
+            }
+        }
+    }
+}
+
+fn fail(commands: &mut Commands, entity: Entity, progress: &mut AvatarProgress, error: AvatarError) {
+    error!("{error}");
+    let error = Arc::new(error);
+    progress.stage = AvatarStage::Failed;
+    progress.remaining = None;
+    commands.entity(entity).try_insert(AvatarFailure(error.clone()));
+    commands.trigger(AvatarFailed { entity, error });
+}

@@ -1,0 +1,46 @@
+//! Settings of the plugin, and the state of its model.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bevy::{asset::io::file::FileAssetReader, prelude::*};
+
+use crate::pipeline::{BundleId, GenerateOptions, PipelineError};
+
+/// Folder of the default bundle, below the folder that asset paths start from.
+const DEFAULT_BUNDLE: &str = "models/base";
+
+/// Settings that may be changed while the app runs; they count from the next avatar on.
+#[derive(Resource, Clone, Debug)]
+pub struct FitDiffSettings {
+    /// Folder of the model bundle. Default: `models/base` beside the folder of assets, that is, in the package's folder
+    /// under `cargo run` and beside the program otherwise.
+    pub bundle: PathBuf,
+    /// How avatars are generated.
+    pub options: GenerateOptions,
+    /// Most bytes of meshes and textures that are handed to the renderer in one frame, one mesh or texture at least.
+    pub upload_bytes_per_frame: usize,
+}
+
+impl Default for FitDiffSettings {
+    fn default() -> Self {
+        Self {
+            bundle: FileAssetReader::get_base_path().join(DEFAULT_BUNDLE),
+            options: GenerateOptions::default(),
+            upload_bytes_per_frame: 4 << 20,
+        }
+    }
+}
+
+/// Whether the model is there.
+#[derive(Resource, Clone, Debug, Default)]
+pub enum FitDiffModel {
+    /// It has not been asked for.
+    #[default]
+    Unloaded,
+    /// It is being read and built, off the main thread.
+    Loading,
+    /// Avatars can be generated.
+    Ready(BundleId),
+    /// It cannot be used. The next avatar tries again.
+    Failed(Arc<PipelineError>),
+}

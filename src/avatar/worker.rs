@@ -1,0 +1,210 @@
+//! The thread on which avatars are generated.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::JoinHandle,
+};
+
+use bevy::prelude::*;
+use thread_priority::{ThreadPriority, set_current_thread_priority};
+
+use super::{AvatarError, head::HeadAssets};
+use crate::{
+    bundle::Bundle,
+    pipeline::{AvatarData, AvatarRecipe, BundleId, GenerateRequest, Pipeline, PipelineError, Progress},
+    runtime::{CancelToken, Runtime},
+};
+
+/// Something to do for the worker.
+pub(super) enum Order {
+    /// Make the model of this folder ready.
+    Load(PathBuf),
+    /// Generate an avatar.
+    Generate(Box<Job>),
+}
+
+/// An avatar to generate.
+pub(super) struct Job {
+    pub id: u64,
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    pub task: Task,
+    pub cancel: CancelToken,
+}
+
+pub(super) enum Task {
+    New(GenerateRequest),
+    Again(Arc<AvatarRecipe>),
+}
+
+/// What the worker tells.
+pub(super) enum Report {
+    /// The model of the folder is being read.
+    Loading,
+    /// The model is ready or cannot be used.
+    Loaded(Result<BundleId, Arc<PipelineError>>),
+    /// A job has come this far.
+    Progress { job: u64, progress: Progress },
+    /// A job has ended.
+    Done { job: u64, result: Box<Result<Finished, AvatarError>> },
+}
+
+/// A generated avatar with what the renderer needs of it.
+pub(super) struct Finished {
+    pub data: Arc<AvatarData>,
+    pub head: HeadAssets,
+}
+
+/// The worker: dropping it cancels what it does and waits for it.
+#[derive(Resource)]
+pub(super) struct Worker {
+    orders: Option<Sender<Order>>,
+    reports: std::sync::Mutex<Receiver<Report>>,
+    running: CancelToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    pub fn start(runtime: Arc<Runtime>) -> std::io::Result<Self> {
+        let (orders, received) = channel();
+        let (sender, reports) = channel();
+        let thread = std::thread::Builder::new().name("fitdiff".into()).spawn(move || {
+            lower_priority();
+            State { runtime, reports: sender, model: None }.run(received);
+        })?;
+        Ok(Self {
+            orders: Some(orders),
+            reports: std::sync::Mutex::new(reports),
+            running: CancelToken::default(),
+            thread: Some(thread),
+        })
+    }
+
+    /// Makes the model of a folder ready.
+    pub fn load(&self, bundle: PathBuf) {
+        self.order(Order::Load(bundle));
+    }
+
+    /// Starts a job; the one before it has ended.
+    pub fn generate(&mut self, job: Job) {
+        self.running = job.cancel.clone();
+        self.order(Order::Generate(Box::new(job)));
+    }
+
+    /// What the worker has told since the last call.
+    pub fn reports(&self) -> Vec<Report> {
+        let reports = self.reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        reports.try_iter().collect()
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            // The thread ends when this side hangs up, not before: panics of jobs are caught.
+            let _ = orders.send(order);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.running.cancel();
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Of 0 to 99, where 50 is normal; niceness 9 on Linux.
+const PRIORITY: u8 = 25;
+
+/// Frames come first: on Linux the threads that ONNX Runtime starts from here inherit the priority.
+fn lower_priority() {
+    let priority = PRIORITY.try_into().expect("the priority is below 100");
+    if let Err(reason) = set_current_thread_priority(ThreadPriority::Crossplatform(priority)) {
+        debug!("avatars are generated at normal priority: {reason:?}");
+    }
+}
+
+/// What the thread owns.
+struct State {
+    runtime: Arc<Runtime>,
+    reports: Sender<Report>,
+    model: Option<(PathBuf, Pipeline)>,
+}
+
+impl State {
+    fn run(mut self, orders: Receiver<Order>) {
+        while let Ok(order) = orders.recv() {
+            let told = match order {
+                Order::Load(bundle) => {
+                    // A panic leaves no model behind; the first avatar tries again and tells of it.
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.load(bundle).map(drop)));
+                    true
+                }
+                Order::Generate(job) => self.generate(*job),
+            };
+            if !told {
+                return;
+            }
+        }
+    }
+
+    /// The model of a folder, read now if it is another one than before.
+    fn load(&mut self, bundle: PathBuf) -> Result<&mut Pipeline, Arc<PipelineError>> {
+        if self.model.as_ref().is_none_or(|(loaded, _)| *loaded != bundle) {
+            self.model = None;
+            let _ = self.reports.send(Report::Loading);
+            let opened = Bundle::open(&bundle).map_err(PipelineError::from);
+            let pipeline = opened.and_then(|opened| Pipeline::load(&opened, &self.runtime)).map_err(Arc::new);
+            let state = pipeline.as_ref().map(|pipeline| pipeline.bundle_id().clone()).map_err(Arc::clone);
+            let _ = self.reports.send(Report::Loaded(state));
+            self.model = Some((bundle, pipeline?));
+        }
+        Ok(&mut self.model.as_mut().expect("the model was loaded above").1)
+    }
+
+    /// Whether somebody still listens.
+    fn generate(&mut self, job: Job) -> bool {
+        let id = job.id;
+        let result = catch_unwind(AssertUnwindSafe(|| self.finish(job))).unwrap_or_else(|panic| {
+            // A network may be left in the middle of a run.
+            self.model = None;
+            Err(AvatarError::Bug(panic_text(panic)))
+        });
+        self.reports.send(Report::Done { job: id, result: Box::new(result) }).is_ok()
+    }
+
+    fn finish(&mut self, job: Job) -> Result<Finished, AvatarError> {
+        let Job { id, bundle, task, cancel } = job;
+        if cancel.is_cancelled() {
+            return Err(PipelineError::Cancelled.into());
+        }
+        let reports = self.reports.clone();
+        let model = self.load(bundle.clone()).map_err(|source| AvatarError::Model { bundle, source })?;
+        let mut observe = |progress| {
+            let _ = reports.send(Report::Progress { job: id, progress });
+        };
+        let data = match task {
+            Task::New(request) => model.generate(&request, &cancel, &mut observe),
+            Task::Again(recipe) => model.regenerate(&recipe, &cancel, &mut observe),
+        }?;
+        let head = HeadAssets::new(&data);
+        if cancel.is_cancelled() {
+            return Err(PipelineError::Cancelled.into());
+        }
+        Ok(Finished { data: Arc::new(data), head })
+    }
+}
+
+fn panic_text(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without a message".into())
+}

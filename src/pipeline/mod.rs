@@ -1,0 +1,333 @@
+//! From photos, or from nothing, to an avatar's maps and vertices, in one call.
+//!
+//! A [`Pipeline`] holds the networks of a bundle. [`Pipeline::generate`] takes identities from photos, samples latents
+//! and decodes them; on its way it reports its [`Progress`] and can be cancelled. It knows nothing of Bevy's world, runs
+//! on the thread that calls it, and may be moved to any.
+//!
+//! ```no_run
+//! use bevy_fitdiff::{
+//!     bundle::Bundle,
+//!     face::{self, PhotoLimits},
+//!     pipeline::{GenerateRequest, Pipeline, Source},
+//!     runtime::{CancelToken, Runtime, RuntimeOptions},
+//! };
+//!
+//! let runtime = Runtime::new(RuntimeOptions::default())?;
+//! let mut pipeline = Pipeline::load(&Bundle::open("models/base")?, &runtime)?;
+//! let photo = face::open_photo("me.jpg", &PhotoLimits::default())?;
+//! let request = GenerateRequest { source: Source::Photos(vec![photo.into()]), ..Default::default() };
+//! let avatar = pipeline.generate(&request, &CancelToken::default(), &mut |progress| {
+//!     println!("{:?}: {:.0} %", progress.stage, 100.0 * progress.fraction);
+//! })?;
+//! let (diffuse, _specular, _normals) = avatar.maps.to_images();
+//! diffuse.save("me_diffuse.png")?;
+//! std::fs::write("me.json", serde_json::to_string(&avatar.recipe)?)?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod decode;
+mod error;
+mod fuse;
+mod maps;
+mod progress;
+mod recipe;
+mod request;
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use bevy::math::Vec3;
+
+pub use error::PipelineError;
+pub use maps::AvatarMaps;
+pub use progress::{Progress, Stage};
+pub use recipe::{AvatarRecipe, BundleId, RECIPE_VERSION, RecipeSource};
+pub use request::{GenerateOptions, GenerateRequest, Source, SourcePhoto};
+
+use crate::{
+    bundle::{Bundle, Generator, ReliableRange, TemplateHead},
+    diffusion::{LatentLayout, Latents, SampleOptions, SampleRequest, Schedule, UnetDenoiser, sample},
+    face::{Face, FaceAnalyser, Identity, QualityWarning},
+    runtime::{CancelToken, Runtime, RuntimeError},
+};
+use decode::Decoder;
+use progress::Tracker;
+
+/// An avatar as plain data.
+#[derive(Clone)]
+pub struct AvatarData {
+    /// The template head: topology, texture layout, blendshapes.
+    pub head: Arc<TemplateHead>,
+    /// The head's vertices at rest, in metres, in the template's order and axes.
+    pub vertices: Vec<Vec3>,
+    /// The head's surface.
+    pub maps: Arc<AvatarMaps>,
+    /// Who it is; `None` for random people and given latents.
+    pub identity: Option<Identity>,
+    /// What makes the identity unreliable, of all photos one after the other.
+    pub warnings: Vec<QualityWarning>,
+    /// What was found in the first photo.
+    pub face: Option<Face>,
+    /// What regenerates the avatar without the photo.
+    pub recipe: AvatarRecipe,
+}
+
+/// Shows neither vertices nor texels nor the face.
+impl fmt::Debug for AvatarData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { maps, warnings, recipe, .. } = self;
+        let mut debug = f.debug_struct("AvatarData");
+        debug.field("maps", maps).field("warnings", warnings).field("recipe", recipe).finish_non_exhaustive()
+    }
+}
+
+/// What the photos say.
+struct Seen {
+    identity: Identity,
+    first: Face,
+    warnings: Vec<QualityWarning>,
+}
+
+/// The networks of a bundle, ready to generate.
+pub struct Pipeline {
+    analyser: FaceAnalyser,
+    reliable: ReliableRange,
+    same_person_distance: f32,
+    unet: UnetDenoiser,
+    schedule: Schedule,
+    decoder: Decoder,
+    generator: Generator,
+    head: Arc<TemplateHead>,
+    bundle_id: BundleId,
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("bundle_id", &self.bundle_id).finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// Loads all networks that generating needs, and the template head.
+    ///
+    /// # Errors
+    /// [`PipelineError::NoGenerator`] when the bundle generates nothing; [`PipelineError::Bundle`] and
+    /// [`PipelineError::Runtime`] when it, or one of its networks, cannot be used.
+    pub fn load(bundle: &Bundle, runtime: &Runtime) -> Result<Self, PipelineError> {
+        let manifest = bundle.manifest();
+        let (Some(generator), Some(template)) = (&manifest.generator, &manifest.template) else {
+            return Err(PipelineError::NoGenerator { path: bundle.root().to_path_buf() });
+        };
+        let unet = bundle.load(runtime, &generator.networks.unet)?;
+        Ok(Self {
+            analyser: FaceAnalyser::load(bundle, runtime)?,
+            reliable: manifest.face.reliable.clone(),
+            same_person_distance: manifest.face.identity.same_person_distance,
+            unet: UnetDenoiser::new(unet, generator.into(), generator.embedding_size)?,
+            schedule: Schedule::new(&generator.schedule),
+            decoder: Decoder::load(bundle, runtime, generator, template)?,
+            generator: generator.clone(),
+            head: Arc::new(bundle.load_head()?),
+            bundle_id: BundleId::new(manifest),
+        })
+    }
+
+    /// The template head of the bundle.
+    pub fn head(&self) -> &Arc<TemplateHead> {
+        &self.head
+    }
+
+    /// Which bundle this is.
+    pub fn bundle_id(&self) -> &BundleId {
+        &self.bundle_id
+    }
+
+    /// Generates an avatar.
+    ///
+    /// `observe` is called at the beginning and the end of each [`Stage`] and after each photo and denoising step.
+    ///
+    /// # Errors
+    /// [`PipelineError::Cancelled`] within one network call after `cancel` is called; the pipeline stays usable.
+    /// [`PipelineError::NoPhotos`], [`PipelineError::Photo`] and [`PipelineError::DifferentPeople`] when no identity
+    /// can be taken from the photos; [`PipelineError::Shape`] and [`PipelineError::NotFinite`] for an identity or
+    /// latents that are not of this bundle; [`PipelineError::Diffusion`] for impossible options;
+    /// [`PipelineError::Output`] and [`PipelineError::Runtime`] when a network fails.
+    pub fn generate(
+        &mut self,
+        request: &GenerateRequest,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<AvatarData, PipelineError> {
+        let GenerateRequest { source, seed, options } = request;
+        self.check(request)?;
+        let mut tracker = match source {
+            Source::Photos(photos) => Tracker::new(photos.len(), options.steps, observe),
+            Source::Random | Source::Identity(_) => Tracker::new(0, options.steps, observe),
+            Source::Latents(_) => Tracker::new(0, 0, observe),
+        };
+        let seen = match source {
+            Source::Photos(photos) => Some(self.look_at(photos, cancel, &mut tracker)?),
+            _ => None,
+        };
+        let identity = match source {
+            Source::Identity(identity) => Some(identity),
+            _ => seen.as_ref().map(|seen| &seen.identity),
+        };
+        let resolved = options.resolve(source, &self.generator);
+        let latents = match source {
+            Source::Latents(latents) => Cow::Borrowed(latents),
+            _ => {
+                let embedding = identity.map(Identity::values);
+                let request = SampleRequest { seed: *seed, embedding, options: resolved };
+                Cow::Owned(self.sample(&request, options.preview_every, cancel, &mut tracker)?)
+            }
+        };
+        tracker.decoding();
+        let maps = Arc::new(self.decoder.maps(&latents, cancel)?);
+        let vertices = self.decoder.vertices(&latents, cancel)?;
+        let recipe = self.recipe(*seed, resolved, RecipeSource::new(source, identity));
+        let identity = identity.cloned();
+        let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.first), seen.warnings));
+        tracker.finished();
+        Ok(AvatarData { head: self.head.clone(), vertices, maps, identity, warnings, face, recipe })
+    }
+
+    /// Generates the avatar of a recipe again: the same one, bit for bit, if bundle and backend are the same.
+    ///
+    /// # Errors
+    /// [`PipelineError::RecipeVersion`] for a recipe of another version, [`PipelineError::OtherBundle`] for one of
+    /// another bundle, and those of [`generate`](Self::generate).
+    pub fn regenerate(
+        &mut self,
+        recipe: &AvatarRecipe,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<AvatarData, PipelineError> {
+        let request = recipe.to_request(&self.bundle_id, (&self.generator).into())?;
+        self.generate(&request, cancel, observe)
+    }
+
+    fn recipe(&self, seed: u64, options: SampleOptions, source: RecipeSource) -> AvatarRecipe {
+        AvatarRecipe { version: RECIPE_VERSION, bundle: self.bundle_id.clone(), seed, options, source }
+    }
+
+    /// Checks all that can be told before the first network runs.
+    fn check(&self, request: &GenerateRequest) -> Result<(), PipelineError> {
+        match &request.source {
+            Source::Photos(photos) if photos.is_empty() => return Err(PipelineError::NoPhotos),
+            Source::Random | Source::Photos(_) => {}
+            Source::Identity(identity) => check_identity(identity, self.generator.embedding_size)?,
+            Source::Latents(latents) => return check_latents(latents, (&self.generator).into()),
+        }
+        self.schedule.timesteps(request.options.steps)?;
+        Ok(())
+    }
+
+    /// Takes the identity of the person in the photos.
+    fn look_at(
+        &mut self,
+        photos: &[SourcePhoto],
+        cancel: &CancelToken,
+        tracker: &mut Tracker,
+    ) -> Result<Seen, PipelineError> {
+        let mut identities = Vec::with_capacity(photos.len());
+        let mut warnings = Vec::new();
+        let mut first = None;
+        tracker.photos(0);
+        for (index, photo) in photos.iter().enumerate() {
+            let analysis = self.analyser.analyse(&photo.image, photo.face, cancel);
+            let face = analysis.map_err(|error| PipelineError::photo(index, photos.len(), error))?.face;
+            check_identity(&face.identity, self.generator.embedding_size)?;
+            identities.push((face.identity.clone(), fuse::weight(&face.quality, &self.reliable)));
+            warnings.extend(&face.quality.warnings);
+            first.get_or_insert(face);
+            tracker.photos(index + 1);
+        }
+        let identity = fuse::fuse(&identities, self.same_person_distance * fuse::SAME_PERSON_SLACK)?;
+        Ok(Seen { identity, first: first.ok_or(PipelineError::NoPhotos)?, warnings })
+    }
+
+    fn sample(
+        &mut self,
+        request: &SampleRequest,
+        preview_every: usize,
+        cancel: &CancelToken,
+        tracker: &mut Tracker,
+    ) -> Result<Latents, PipelineError> {
+        tracker.steps(0, None);
+        let decoder = &mut self.decoder;
+        let latents = sample(&mut self.unet, &self.schedule, request, cancel, &mut |step, clean| {
+            let done = step.index + 1;
+            // The last preview would be the result, which is decoded anyway.
+            let wanted = preview_every > 0 && done.is_multiple_of(preview_every) && done < step.total;
+            let preview = if wanted { preview(decoder, clean, cancel)? } else { None };
+            tracker.steps(done, preview);
+            Ok(())
+        })?;
+        Ok(latents)
+    }
+}
+
+/// The maps of unfinished latents, or none where these cannot be shown.
+fn preview(
+    decoder: &mut Decoder,
+    latents: &Latents,
+    cancel: &CancelToken,
+) -> Result<Option<Arc<AvatarMaps>>, RuntimeError> {
+    match decoder.maps(latents, cancel) {
+        Ok(maps) => Ok(Some(Arc::new(maps))),
+        Err(PipelineError::Cancelled) => Err(RuntimeError::Cancelled),
+        Err(PipelineError::Runtime(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn check_identity(identity: &Identity, length: usize) -> Result<(), PipelineError> {
+    let (what, values) = ("identity's numbers", identity.values());
+    if values.len() != length {
+        let (expected, found) = (format!("[{length}]"), format!("[{}]", values.len()));
+        return Err(PipelineError::Shape { what, expected, found });
+    }
+    if values.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(PipelineError::NotFinite { what }) }
+}
+
+fn check_latents(latents: &Latents, layout: LatentLayout) -> Result<(), PipelineError> {
+    let (what, describe) = ("latents", |layout: LatentLayout| format!("{:?} + [{}]", layout.reflectance, layout.shape));
+    if latents.layout() != layout {
+        let (expected, found) = (describe(layout), describe(latents.layout()));
+        return Err(PipelineError::Shape { what, expected, found });
+    }
+    if latents.is_finite() { Ok(()) } else { Err(PipelineError::NotFinite { what }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_and_what_it_makes_can_go_to_another_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<Pipeline>();
+        is_send::<AvatarData>();
+        is_send::<GenerateRequest>();
+        is_send::<Progress>();
+        is_send::<PipelineError>();
+    }
+
+    #[test]
+    fn identities_and_latents_of_another_bundle_are_refused() {
+        let layout = LatentLayout { reflectance: [2, 1, 2], shape: 3 };
+        assert!(check_identity(&Identity::new(vec![0.5; 4]), 4).is_ok());
+        let error = check_identity(&Identity::new(vec![0.5; 5]), 4).unwrap_err();
+        assert!(matches!(error, PipelineError::Shape { .. }), "{error}");
+        let error = check_identity(&Identity::new(vec![0.5, f32::NAN, 0.0, 0.0]), 4).unwrap_err();
+        assert!(matches!(error, PipelineError::NotFinite { .. }), "{error}");
+
+        let mut latents = Latents::zeros(layout);
+        assert!(check_latents(&latents, layout).is_ok());
+        latents.shape_mut()[0] = f32::INFINITY;
+        assert!(matches!(check_latents(&latents, layout), Err(PipelineError::NotFinite { .. })));
+        let turned = Latents::zeros(LatentLayout { reflectance: [2, 2, 1], shape: 3 });
+        let error = check_latents(&turned, layout).unwrap_err();
+        assert!(error.to_string().contains("[2, 1, 2] + [3], found [2, 2, 1] + [3]"), "{error}");
+    }
+}

@@ -1,0 +1,380 @@
+//! Avatars in an app, as a game would use them: asked for, waited for, changed, dropped.
+
+mod common;
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bevy::{
+    mesh::{
+        VertexAttributeValues,
+        morph::{MeshMorphWeights, MorphWeights},
+    },
+    prelude::*,
+};
+use bevy_fitdiff::{
+    avatar::AvatarError,
+    pipeline::{GenerateOptions, PipelineError},
+    prelude::*,
+    runtime::{BackendChoice, RuntimeOptions},
+};
+use common::{ASTRONAUT, repository};
+use image::RgbImage;
+
+/// No avatar of these tests takes nearly as long, on any machine that can build them.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What the observers have seen, in order.
+#[derive(Resource, Clone, Default)]
+struct Seen(Arc<Mutex<Vec<(Entity, Result<(), String>)>>>);
+
+impl Seen {
+    fn take(&self) -> Vec<(Entity, Result<(), String>)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// An app with the default bundle and few steps.
+fn app() -> App {
+    app_with(FitDiffSettings { options: quick(), ..default() }, RuntimeOptions::default())
+}
+
+fn quick() -> GenerateOptions {
+    GenerateOptions { steps: 3, ..default() }
+}
+
+fn app_with(settings: FitDiffSettings, runtime: RuntimeOptions) -> App {
+    let mut app = App::new();
+    let file_path = repository().join("assets").display().to_string();
+    app.add_plugins((MinimalPlugins, AssetPlugin { file_path, ..default() }, FitDiffPlugin { runtime }))
+        .insert_resource(settings)
+        .init_resource::<Seen>()
+        .add_observer(|ready: On<AvatarReady>, seen: Res<Seen>| seen.0.lock().unwrap().push((ready.entity, Ok(()))))
+        .add_observer(|failed: On<AvatarFailed>, seen: Res<Seen>| {
+            seen.0.lock().unwrap().push((failed.entity, Err(failed.error.to_string())));
+        });
+    app.finish();
+    app.cleanup();
+    app
+}
+
+/// Updates the app until something holds.
+fn run_until(app: &mut App, what: &str, mut done: impl FnMut(&mut World) -> bool) {
+    let start = Instant::now();
+    while !done(app.world_mut()) {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        app.update();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn stage(world: &World, entity: Entity) -> AvatarStage {
+    world.get::<AvatarProgress>(entity).expect("avatars have a progress").stage
+}
+
+fn run_until_stage(app: &mut App, entity: Entity, wanted: AvatarStage) {
+    run_until(app, &format!("{wanted:?}"), |world| {
+        let found = stage(world, entity);
+        let failure = world.get::<AvatarFailure>(entity);
+        assert!(wanted == AvatarStage::Failed || found != AvatarStage::Failed, "{failure:?}");
+        found == wanted
+    });
+}
+
+/// Entities and assets that are alive.
+fn alive(world: &mut World) -> [usize; 5] {
+    [
+        world.query::<&AvatarPart>().iter(world).count(),
+        world.query::<&AvatarProgress>().iter(world).count(),
+        world.resource::<Assets<Mesh>>().len(),
+        world.resource::<Assets<Image>>().len(),
+        world.resource::<Assets<StandardMaterial>>().len(),
+    ]
+}
+
+fn run_a_while(app: &mut App, frames: usize) {
+    for _ in 0..frames {
+        app.update();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_selfie_becomes_a_head_with_maps_and_expressions() {
+    let mut app = app();
+    let photo = app.world().resource::<AssetServer>().load(format!("selfies/{ASTRONAUT}"));
+    let avatar = app.world_mut().spawn(Avatar::from_selfie(photo)).id();
+    let mut last = (AvatarStage::Queued, 0.0);
+    let mut stages = HashSet::new();
+    run_until(&mut app, "the avatar", |world| {
+        let progress = world.get::<AvatarProgress>(avatar).unwrap();
+        assert!(progress.fraction >= last.1, "{last:?} {progress:?}");
+        assert!((0.0..=1.0).contains(&progress.fraction));
+        last = (progress.stage, progress.fraction);
+        stages.insert(format!("{:?}", progress.stage));
+        progress.stage == AvatarStage::Ready || progress.stage == AvatarStage::Failed
+    });
+    assert_eq!(last, (AvatarStage::Ready, 1.0), "{:?}", app.world().get::<AvatarFailure>(avatar));
+    run_a_while(&mut app, 20);
+    let seen = app.world().resource::<Seen>().take();
+    assert_eq!(seen, [(avatar, Ok(()))], "ready once, and never failed");
+
+    let world = app.world_mut();
+    let generated = world.get::<GeneratedAvatar>(avatar).unwrap().clone();
+    assert!(generated.data.identity.is_some());
+    let names: Vec<String> = generated.data.head.blendshapes.iter().map(|shape| shape.name.clone()).collect();
+    assert_eq!(names.len(), 52);
+    assert_eq!(world.get::<MorphWeights>(avatar).unwrap().weights().len(), 52);
+
+    let mut parts =
+        world.query::<(&AvatarPart, &Mesh3d, &MeshMaterial3d<StandardMaterial>, Option<&MeshMorphWeights>, &ChildOf)>();
+    let mut found = HashSet::new();
+    for (part, mesh, material, weights, parent) in parts.iter(world) {
+        assert_eq!(parent.parent(), avatar);
+        found.insert(part.name.clone());
+        let mesh = world.resource::<Assets<Mesh>>().get(mesh).unwrap();
+        let material = world.resource::<Assets<StandardMaterial>>().get(material).unwrap();
+        if let Some(weights) = weights {
+            assert!(matches!(weights, MeshMorphWeights::Reference(entity) if *entity == avatar));
+            assert_eq!(mesh.morph_target_names().unwrap(), names, "{}", part.name);
+            assert_eq!(mesh.morph_targets().unwrap().len(), 52 * mesh.count_vertices());
+        }
+        if part.material == "skin" {
+            assert!(weights.is_some());
+            assert!(material.base_color_texture.is_some() && material.normal_map_texture.is_some());
+            assert!(material.specular_texture.is_some());
+            let Some(VertexAttributeValues::Float32x4(tangents)) = mesh.attribute(Mesh::ATTRIBUTE_TANGENT) else {
+                panic!("the skin has no tangents")
+            };
+            for &[x, y, z, w] in tangents {
+                assert!((Vec3::new(x, y, z).length() - 1.0).abs() < 1e-3 && w.abs() == 1.0);
+            }
+        }
+    }
+    for part in ["skin", "eye_left", "eye_right", "teeth_upper", "tongue", "lash_left_upper"] {
+        assert!(found.contains(part), "{part} is missing among {found:?}");
+    }
+}
+
+#[test]
+fn a_recipe_gives_the_same_avatar_again() {
+    let mut app = app();
+    let first = app.world_mut().spawn(Avatar::random(11)).id();
+    run_until_stage(&mut app, first, AvatarStage::Ready);
+    let data = app.world().get::<GeneratedAvatar>(first).unwrap().data.clone();
+    let json = serde_json::to_string(&data.recipe).unwrap();
+    let second = app.world_mut().spawn(Avatar::from_recipe(serde_json::from_str(&json).unwrap())).id();
+    run_until_stage(&mut app, second, AvatarStage::Ready);
+    let again = &app.world().get::<GeneratedAvatar>(second).unwrap().data;
+    assert_eq!(again.maps.diffuse, data.maps.diffuse);
+    assert_eq!(again.maps.specular, data.maps.specular);
+    assert_eq!(again.maps.normals, data.maps.normals);
+    assert_eq!(again.vertices, data.vertices);
+    let third = app.world_mut().spawn(Avatar::random(12)).id();
+    run_until_stage(&mut app, third, AvatarStage::Ready);
+    assert_ne!(app.world().get::<GeneratedAvatar>(third).unwrap().data.vertices, data.vertices);
+}
+
+#[test]
+fn despawning_at_any_stage_leaves_nothing_behind() {
+    let mut app = app_with(FitDiffSettings { options: quick(), upload_bytes_per_frame: 1, ..default() }, default());
+    app.update();
+    let before = alive(app.world_mut());
+    for wanted in [AvatarStage::Queued, AvatarStage::Sampling, AvatarStage::Spawning, AvatarStage::Ready] {
+        let avatar = app.world_mut().spawn(Avatar::random(1)).id();
+        run_until_stage(&mut app, avatar, wanted);
+        app.world_mut().despawn(avatar);
+        // The next one shows that the worker is free again.
+        let next = app.world_mut().spawn(Avatar::random(2)).id();
+        run_until_stage(&mut app, next, AvatarStage::Ready);
+        app.world_mut().despawn(next);
+        run_a_while(&mut app, 10);
+        assert_eq!(alive(app.world_mut()), before, "after {wanted:?}");
+        let ready = app.world().resource::<Seen>().take();
+        let expected =
+            if wanted == AvatarStage::Ready { vec![(avatar, Ok(())), (next, Ok(()))] } else { vec![(next, Ok(()))] };
+        assert_eq!(ready, expected);
+    }
+}
+
+#[test]
+fn removing_the_component_removes_the_head_and_keeps_the_entity() {
+    let mut app = app();
+    let avatar = app.world_mut().spawn((Avatar::random(3), Name::new("mine"))).id();
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+    app.world_mut().entity_mut(avatar).remove::<Avatar>();
+    run_a_while(&mut app, 5);
+    assert_eq!(alive(app.world_mut())[..2], [0, 0]);
+    assert!(app.world().get::<Name>(avatar).is_some());
+    assert!(app.world().get::<GeneratedAvatar>(avatar).is_none());
+}
+
+#[test]
+fn fifty_requests_that_are_all_dropped_leave_nothing_behind() {
+    let mut app = app();
+    app.update();
+    let before = alive(app.world_mut());
+    let avatars: Vec<Entity> = (0..50).map(|seed| app.world_mut().spawn(Avatar::random(seed)).id()).collect();
+    run_until(&mut app, "the first of fifty", |world| stage(world, avatars[0]) == AvatarStage::Ready);
+    for avatar in avatars {
+        app.world_mut().despawn(avatar);
+    }
+    let last = app.world_mut().spawn(Avatar::random(99)).id();
+    run_until_stage(&mut app, last, AvatarStage::Ready);
+    app.world_mut().despawn(last);
+    run_a_while(&mut app, 10);
+    assert_eq!(alive(app.world_mut()), before);
+}
+
+#[test]
+fn a_changed_avatar_is_generated_anew_and_replaces_the_old_one() {
+    let mut app = app();
+    let avatar = app.world_mut().spawn(Avatar::random(5)).id();
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+    let old = alive(app.world_mut());
+    let vertices = app.world().get::<GeneratedAvatar>(avatar).unwrap().data.vertices.clone();
+    app.world_mut().get_mut::<Avatar>(avatar).unwrap().seed = 6;
+    run_until(&mut app, "the new one to start", |world| stage(world, avatar) != AvatarStage::Ready);
+    assert_eq!(alive(app.world_mut()), old, "the old head stays meanwhile");
+    // Settings change midway: they count from the next avatar on.
+    app.world_mut().resource_mut::<FitDiffSettings>().options.steps = 1;
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+    run_a_while(&mut app, 5);
+    assert_eq!(alive(app.world_mut()), old);
+    assert_ne!(app.world().get::<GeneratedAvatar>(avatar).unwrap().data.vertices, vertices);
+}
+
+#[test]
+fn the_look_can_be_changed_afterwards() {
+    let mut app = app();
+    let avatar = app.world_mut().spawn(Avatar::random(5)).id();
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1) };
+    let eye = |app: &mut App| {
+        let world = app.world_mut();
+        let mut parts = world.query::<(&AvatarPart, &MeshMaterial3d<StandardMaterial>)>();
+        let handle = |material: &str| {
+            parts.iter(world).find(|(part, _)| part.material == material).map(|(_, handle)| handle.0.clone()).unwrap()
+        };
+        let [skin, eye] = ["skin", "eye"].map(handle);
+        let materials = world.resource::<Assets<StandardMaterial>>();
+        (materials.get(&skin).unwrap().perceptual_roughness, materials.get(&eye).unwrap().base_color_texture.clone())
+    };
+    let (_, brown) = eye(&mut app);
+    app.world_mut().entity_mut(avatar).insert(look);
+    app.update();
+    let (roughness, green) = eye(&mut app);
+    assert_eq!(roughness, 0.8);
+    assert_ne!(brown, green);
+    assert_eq!(stage(app.world(), avatar), AvatarStage::Ready, "a look is no reason to generate anew");
+}
+
+fn failure(app: &mut App, avatar: Avatar) -> Arc<AvatarError> {
+    let entity = app.world_mut().spawn(avatar).id();
+    run_until_stage(app, entity, AvatarStage::Failed);
+    let seen = app.world().resource::<Seen>().take();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    let error = app.world().get::<AvatarFailure>(entity).unwrap().0.clone();
+    assert_eq!(seen[0], (entity, Err(error.to_string())));
+    error
+}
+
+#[test]
+fn photos_without_a_face_or_without_a_file_fail_and_the_next_one_works() {
+    let mut app = app();
+    let missing = app.world().resource::<AssetServer>().load("selfies/nobody.jpg");
+    let error = failure(&mut app, Avatar::from_selfie(missing));
+    assert!(matches!(&*error, AvatarError::Photo { .. }) && error.to_string().contains("nobody.jpg"), "{error}");
+
+    let grey = RgbImage::from_pixel(300, 300, image::Rgb([128; 3]));
+    let grey = app.world_mut().resource_mut::<Assets<Photo>>().add(Photo::from(grey));
+    let error = failure(&mut app, Avatar::from_selfie(grey));
+    assert!(error.to_string().contains("no face"), "{error}");
+
+    let error = failure(&mut app, Avatar::from_selfies([]));
+    assert!(matches!(&*error, AvatarError::Pipeline(PipelineError::NoPhotos)), "{error}");
+
+    let error = failure(&mut app, Avatar::from_selfie(Handle::default()));
+    assert!(matches!(&*error, AvatarError::NoPhoto), "{error}");
+
+    let avatar = app.world_mut().spawn(Avatar::random(1)).id();
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+}
+
+fn copy_bundle(to: &Path) {
+    for entry in fs::read_dir(repository().join("models/base")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_bundle_that_is_missing_broken_or_swapped_is_told_and_the_right_one_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let mut app = app_with(FitDiffSettings { bundle: missing, options: quick(), ..default() }, default());
+    let error = failure(&mut app, Avatar::random(1));
+    assert!(matches!(&*error, AvatarError::Model { .. }), "{error}");
+    assert!(matches!(app.world().resource::<FitDiffModel>(), FitDiffModel::Failed(_)));
+
+    let broken = folder.path().join("broken");
+    fs::create_dir(&broken).unwrap();
+    copy_bundle(&broken);
+    let template = fs::read_dir(&broken)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "bin"));
+    let template = template.expect("the template head is a .bin file");
+    let mut content = fs::read(&template).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(&template, content).unwrap();
+    app.world_mut().resource_mut::<FitDiffSettings>().bundle = broken;
+    let error = failure(&mut app, Avatar::random(1));
+    assert!(error.to_string().contains("SHA-256"), "{error}");
+
+    app.world_mut().resource_mut::<FitDiffSettings>().bundle = FitDiffSettings::default().bundle;
+    let avatar = app.world_mut().spawn(Avatar::random(1)).id();
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+    assert!(matches!(app.world().resource::<FitDiffModel>(), FitDiffModel::Ready(_)));
+}
+
+#[test]
+fn an_app_that_ends_meanwhile_does_not_wait_for_the_avatar() {
+    let long = GenerateOptions { steps: 500, ..default() };
+    let mut app = app_with(FitDiffSettings { options: long, ..default() }, default());
+    let avatar = app.world_mut().spawn(Avatar::random(1)).id();
+    run_until_stage(&mut app, avatar, AvatarStage::Sampling);
+    drop(app);
+}
+
+#[test]
+fn without_an_engine_avatars_fail_and_say_why() {
+    let library = Some("no/such/library.so".into());
+    let runtime = RuntimeOptions { backend: BackendChoice::OnnxRuntime, library, ..default() };
+    let mut app = app_with(FitDiffSettings::default(), runtime);
+    let error = failure(&mut app, Avatar::random(1));
+    assert!(matches!(&*error, AvatarError::NoRuntime { .. }), "{error}");
+    assert!(error.to_string().contains("no/such/library.so"), "{error}");
+}
+
+#[test]
+fn previews_emerge_where_they_are_asked_for() {
+    let options = GenerateOptions { steps: 6, preview_every: 2, ..default() };
+    let mut app = app_with(FitDiffSettings { options, ..default() }, default());
+    let avatar = app.world_mut().spawn(Avatar::random(4)).id();
+    let mut previews = HashSet::new();
+    run_until(&mut app, "the avatar", |world| {
+        let progress = world.get::<AvatarProgress>(avatar).unwrap();
+        previews.extend(progress.preview.as_ref().map(Handle::id));
+        progress.stage == AvatarStage::Ready
+    });
+    assert!(!previews.is_empty());
+    run_a_while(&mut app, 3);
+    assert_eq!(app.world().get::<AvatarProgress>(avatar).unwrap().preview, None);
+}
