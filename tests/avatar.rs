@@ -29,12 +29,15 @@ use image::RgbImage;
 /// No avatar of these tests takes nearly as long, on any machine that can build them.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// An avatar's end: ready, or the error's words.
+type End = (Entity, Result<(), String>);
+
 /// What the observers have seen, in order.
 #[derive(Resource, Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(Entity, Result<(), String>)>>>);
+struct Seen(Arc<Mutex<Vec<End>>>);
 
 impl Seen {
-    fn take(&self) -> Vec<(Entity, Result<(), String>)> {
+    fn take(&self) -> Vec<End> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

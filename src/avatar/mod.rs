@@ -56,8 +56,9 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
         error!("avatars need Bevy's AssetPlugin: add DefaultPlugins, or AssetPlugin, beside FitDiffPlugin");
         return;
     }
-    // A renderer adds these, but an app without one may still want meshes and maps.
-    app.init_asset::<Image>().init_asset::<Mesh>().init_asset::<StandardMaterial>();
+    ensure_asset::<Image>(app);
+    ensure_asset::<Mesh>(app);
+    ensure_asset::<StandardMaterial>(app);
     app.init_asset::<Photo>().register_asset_loader(PhotoLoader::default());
     app.init_resource::<FitDiffSettings>().init_resource::<FitDiffModel>().init_resource::<Queue>();
     if let Some(runtime) = runtime {
@@ -74,4 +75,13 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
         PreUpdate,
         (queue::enqueue, queue::receive, queue::dispatch, spawn::spawn, spawn::restyle).chain().in_set(AvatarSystems),
     );
+}
+
+/// Adds a kind of asset that a renderer would have added. An app without one may still want meshes and maps.
+///
+/// To add a kind again would throw away all assets of it.
+fn ensure_asset<A: Asset>(app: &mut App) {
+    if !app.world().contains_resource::<Assets<A>>() {
+        app.init_asset::<A>();
+    }
 }

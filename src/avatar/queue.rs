@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use bevy::{asset::LoadState, prelude::*};
+use bevy::{asset::LoadState, ecs::system::SystemParam, prelude::*};
 
 use super::{
     Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarProgress, AvatarSource, AvatarStage, FitDiffModel,
@@ -79,15 +79,21 @@ pub(super) fn withdraw(
     commands.entity(entity).try_remove::<(Spawning, GeneratedAvatar, AvatarFailure, AvatarProgress)>();
 }
 
+/// What jobs are made from.
+#[derive(SystemParam)]
+pub(super) struct Inputs<'w> {
+    settings: Res<'w, FitDiffSettings>,
+    photos: Res<'w, Assets<Photo>>,
+    server: Res<'w, AssetServer>,
+}
+
 /// Hands the first avatar whose photos are loaded to the worker.
 pub(super) fn dispatch(
     mut commands: Commands,
     mut queue: ResMut<Queue>,
     mut worker: Option<ResMut<Worker>>,
     report: Res<RuntimeReport>,
-    settings: Res<FitDiffSettings>,
-    photos: Res<Assets<Photo>>,
-    server: Res<AssetServer>,
+    inputs: Inputs,
     mut avatars: Query<(&Avatar, &mut AvatarProgress)>,
 ) {
     let queue = queue.bypass_change_detection();
@@ -106,12 +112,12 @@ pub(super) fn dispatch(
             fail(&mut commands, entity, &mut progress, AvatarError::NoRuntime { reason });
             return;
         };
-        match task(avatar, &settings, &photos, &server) {
+        match inputs.task(avatar) {
             Ok(Some(task)) => {
                 queue.waiting.remove(position);
                 queue.jobs += 1;
                 let (job, cancel) = (queue.jobs, CancelToken::default());
-                worker.generate(Job { id: job, bundle: settings.bundle.clone(), task, cancel: cancel.clone() });
+                worker.generate(Job { id: job, bundle: inputs.settings.bundle.clone(), task, cancel: cancel.clone() });
                 queue.running = Some(Running { job, entity: Some(entity), cancel });
                 return;
             }
@@ -125,45 +131,38 @@ pub(super) fn dispatch(
     }
 }
 
-/// What to do for an avatar; `None` while its photos are being loaded.
-fn task(
-    avatar: &Avatar,
-    settings: &FitDiffSettings,
-    photos: &Assets<Photo>,
-    server: &AssetServer,
-) -> Result<Option<Task>, AvatarError> {
-    let source = match &avatar.source {
-        AvatarSource::Recipe(recipe) => return Ok(Some(Task::Again(recipe.0.clone()))),
-        AvatarSource::Random => Source::Random,
-        AvatarSource::Photos(handles) => {
-            let mut loaded = Vec::with_capacity(handles.len());
-            for handle in handles {
-                let Some(photo) = photo(handle, photos, server)? else { return Ok(None) };
-                loaded.push(SourcePhoto { image: photo.0.clone(), face: FaceChoice::MostProminent });
+impl Inputs<'_> {
+    /// What to do for an avatar; `None` while its photos are being loaded.
+    fn task(&self, avatar: &Avatar) -> Result<Option<Task>, AvatarError> {
+        let source = match &avatar.source {
+            AvatarSource::Recipe(recipe) => return Ok(Some(Task::Again(recipe.0.clone()))),
+            AvatarSource::Random => Source::Random,
+            AvatarSource::Photos(handles) => {
+                let mut loaded = Vec::with_capacity(handles.len());
+                for handle in handles {
+                    let Some(photo) = self.photo(handle)? else { return Ok(None) };
+                    loaded.push(SourcePhoto { image: photo.0.clone(), face: FaceChoice::MostProminent });
+                }
+                Source::Photos(loaded)
             }
-            Source::Photos(loaded)
-        }
-    };
-    Ok(Some(Task::New(GenerateRequest { source, seed: avatar.seed, options: settings.options })))
-}
-
-/// A photo; `None` while it is being loaded.
-fn photo<'a>(
-    handle: &Handle<Photo>,
-    photos: &'a Assets<Photo>,
-    server: &AssetServer,
-) -> Result<Option<&'a Photo>, AvatarError> {
-    if let Some(photo) = photos.get(handle) {
-        return Ok(Some(photo));
+        };
+        Ok(Some(Task::New(GenerateRequest { source, seed: avatar.seed, options: self.settings.options })))
     }
-    match server.get_load_state(handle.id()) {
-        Some(LoadState::NotLoaded | LoadState::Loading) => Ok(None),
-        Some(LoadState::Failed(reason)) => {
-            let path = handle.path().map(ToString::to_string);
-            Err(AvatarError::Photo { path, reason: reason.to_string() })
+
+    /// A photo; `None` while it is being loaded.
+    fn photo(&self, handle: &Handle<Photo>) -> Result<Option<&Photo>, AvatarError> {
+        if let Some(photo) = self.photos.get(handle) {
+            return Ok(Some(photo));
         }
-        // Loaded, but removed since; or never an asset of the server.
-        Some(LoadState::Loaded) | None => Err(AvatarError::NoPhoto),
+        match self.server.get_load_state(handle.id()) {
+            Some(LoadState::NotLoaded | LoadState::Loading) => Ok(None),
+            Some(LoadState::Failed(reason)) => {
+                let path = handle.path().map(ToString::to_string);
+                Err(AvatarError::Photo { path, reason: reason.to_string() })
+            }
+            // Loaded, but removed since; or never an asset of the server.
+            Some(LoadState::Loaded) | None => Err(AvatarError::NoPhoto),
+        }
     }
 }
 

@@ -75,14 +75,18 @@ impl fmt::Debug for SourcePhoto {
     }
 }
 
+/// Denoising steps unless told otherwise.
+const DEFAULT_STEPS: usize = 50;
+
 /// How to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GenerateOptions {
     /// The sampler; DPM-Solver++(2M) unless told.
     pub sampler: Sampler,
-    /// Number of denoising steps, 20 unless told; 1 to as many as the bundle's noise schedule has timesteps. The time
-    /// grows with it.
+    /// Number of denoising steps, 50 unless told; 1 to as many as the bundle's noise schedule has timesteps. The time
+    /// grows with it. With few steps colours gather around the average: with the default bundle, the colours of random
+    /// people differ 0.70 times as much as those of its training data at 20 steps, 0.83 times at 50.
     pub steps: usize,
     /// Scale of classifier-free guidance: 1 is none, above it the identity counts for more, at the cost of variety.
     /// Default: `None`, the scale with which the bundle was evaluated. It has no effect on random people.
@@ -97,8 +101,13 @@ pub struct GenerateOptions {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        let SampleOptions { sampler, steps, .. } = SampleOptions::default();
-        Self { sampler, steps, guidance_scale: None, temperature: None, preview_every: 0 }
+        Self {
+            sampler: Sampler::default(),
+            steps: DEFAULT_STEPS,
+            guidance_scale: None,
+            temperature: None,
+            preview_every: 0,
+        }
     }
 }
 

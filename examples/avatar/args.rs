@@ -1,0 +1,72 @@
+//! What the command line can ask for.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+use bevy_fitdiff::runtime::BackendChoice;
+
+/// A selfie becomes an avatar.
+#[derive(FromArgs, Clone)]
+pub struct Arguments {
+    /// the photo (default: assets/selfies/astronaut.png)
+    #[argh(option, default = "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/assets/selfies/astronaut.png\").into()")]
+    pub selfie: PathBuf,
+    /// a random person of this seed instead of a photo
+    #[argh(option)]
+    pub random: Option<u64>,
+    /// seed of the noise
+    #[argh(option, default = "0")]
+    pub seed: u64,
+    /// number of denoising steps
+    #[argh(option)]
+    pub steps: Option<usize>,
+    /// auto (default), onnxruntime or embedded
+    #[argh(option, default = "BackendChoice::Auto", from_str_fn(parse_backend))]
+    pub backend: BackendChoice,
+    /// render without a window, write pictures, and exit
+    #[argh(switch)]
+    pub headless: bool,
+    /// the picture to write (default: avatar.png)
+    #[argh(option, default = "\"avatar.png\".into()")]
+    pub out: PathBuf,
+    /// write this many views around the head instead of one, numbered
+    #[argh(option, default = "1")]
+    pub turntable: usize,
+    /// side of the pictures in pixels (default: 768)
+    #[argh(option, default = "768")]
+    pub size: u32,
+    /// degrees by which the camera goes around the head, to the person's left
+    #[argh(option, default = "0.0")]
+    pub yaw: f32,
+    /// degrees by which the lights go around the head
+    #[argh(option, default = "0.0")]
+    pub light: f32,
+    /// weight of a blendshape, such as jawOpen=0.5; may be repeated
+    #[argh(option, from_str_fn(parse_expression))]
+    pub expression: Vec<(String, f32)>,
+    /// folder to write the three maps to, as PNG
+    #[argh(option)]
+    pub maps: Option<PathBuf>,
+    /// regenerate the avatar of this recipe if the file exists, and write its recipe there otherwise; a recipe made from
+    /// a photo holds the identity embedding, which is personal data
+    #[argh(option)]
+    pub recipe: Option<PathBuf>,
+    /// seconds after which to give up, without a window (default: 300)
+    #[argh(option, default = "300")]
+    pub timeout: u64,
+}
+
+fn parse_backend(text: &str) -> Result<BackendChoice, String> {
+    match text {
+        "auto" => Ok(BackendChoice::Auto),
+        "onnxruntime" => Ok(BackendChoice::OnnxRuntime),
+        "embedded" => Ok(BackendChoice::Embedded),
+        other => Err(format!("`{other}` is none of auto, onnxruntime, embedded")),
+    }
+}
+
+fn parse_expression(text: &str) -> Result<(String, f32), String> {
+    let (name, weight) = text.split_once('=').ok_or("expected NAME=WEIGHT")?;
+    let weight = weight.parse().map_err(|_| format!("`{weight}` is no number"))?;
+    Ok((name.to_owned(), weight))
+}

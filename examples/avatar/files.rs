@@ -1,0 +1,60 @@
+//! What is read and written beside the pictures: only what the command line asks for.
+
+use std::{fs, path::Path};
+
+use bevy_fitdiff::{
+    avatar::Avatar,
+    face::{self, PhotoLimits},
+    pipeline::AvatarData,
+    prelude::{AvatarRecipe, Photo},
+};
+
+use super::args::Arguments;
+
+/// What the arguments ask for: the photo that has to be added as an asset, or all that an avatar needs.
+pub enum Wanted {
+    Photo(Photo),
+    Avatar(Avatar),
+}
+
+/// Reads the photo or the recipe.
+pub fn read(arguments: &Arguments) -> Result<Wanted, String> {
+    if let Some(path) = arguments.recipe.as_ref().filter(|path| path.exists()) {
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let recipe: AvatarRecipe =
+            serde_json::from_str(&text).map_err(|error| format!("{} is no recipe: {error}", path.display()))?;
+        return Ok(Wanted::Avatar(Avatar::from_recipe(recipe)));
+    }
+    if let Some(seed) = arguments.random {
+        return Ok(Wanted::Avatar(Avatar::random(seed)));
+    }
+    let photo = face::open_photo(&arguments.selfie, &PhotoLimits::default());
+    photo.map(|photo| Wanted::Photo(photo.into())).map_err(|error| error.to_string())
+}
+
+/// Writes maps and recipe.
+pub fn write(arguments: &Arguments, data: &AvatarData) -> Result<(), String> {
+    if let Some(folder) = &arguments.maps {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let (diffuse, specular, normals) = data.maps.to_images();
+        let written = diffuse
+            .save(folder.join("diffuse.png"))
+            .and_then(|()| specular.save(folder.join("specular.png")))
+            .and_then(|()| normals.save(folder.join("normals.png")));
+        written.map_err(|error| format!("{}: {error}", folder.display()))?;
+        println!("wrote diffuse.png, specular.png and normals.png to {}", folder.display());
+    }
+    if let Some(path) = arguments.recipe.as_ref().filter(|path| !path.exists()) {
+        create_parent(path)?;
+        let text = serde_json::to_string(&data.recipe).map_err(|error| error.to_string())?;
+        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        println!("wrote the recipe to {}", path.display());
+    }
+    Ok(())
+}
+
+/// Makes the folder that a file goes to.
+pub fn create_parent(path: &Path) -> Result<(), String> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| format!("{}: {error}", path.display()))
+}
