@@ -79,7 +79,7 @@ pub fn shoot(app: &mut App, arguments: Arguments) {
         let (start, stage) = (Instant::now(), None);
         world.insert_resource(Shoot { arguments, avatar, target, start, quiet: 0, next: 0, pending: false, stage });
     });
-    app.add_systems(Update, (report, step).chain());
+    app.add_systems(Update, (report, watch, step).chain());
 }
 
 fn fail(exit: &mut MessageWriter<AppExit>, reason: &str) {
@@ -96,27 +96,33 @@ fn report(mut shoot: ResMut<Shoot>, avatars: Query<&AvatarProgress>) {
     }
 }
 
-fn step(
-    mut commands: Commands,
-    mut shoot: ResMut<Shoot>,
-    mut studio: ResMut<scene::Studio>,
+/// Ends what cannot succeed.
+fn watch(
+    shoot: Res<Shoot>,
     adapter: Option<Res<RenderAdapterInfo>>,
-    compiling: Res<Compiling>,
-    avatars: Query<(&AvatarProgress, Option<&AvatarFailure>, Option<&GeneratedAvatar>)>,
-    mut weights: Query<&mut MorphWeights>,
+    failures: Query<&AvatarFailure>,
     mut exit: MessageWriter<AppExit>,
 ) {
     if adapter.is_none() {
         let advice = "no graphics adapter was found: install a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers)";
-        return fail(&mut exit, advice);
+        fail(&mut exit, advice);
+    } else if let Ok(failure) = failures.get(shoot.avatar) {
+        fail(&mut exit, &failure.to_string());
+    } else if shoot.start.elapsed() > Duration::from_secs(shoot.arguments.timeout) {
+        fail(&mut exit, &format!("gave up after {} s", shoot.arguments.timeout));
     }
-    if shoot.start.elapsed() > Duration::from_secs(shoot.arguments.timeout) {
-        return fail(&mut exit, &format!("gave up after {} s", shoot.arguments.timeout));
-    }
-    let Ok((progress, failure, generated)) = avatars.get(shoot.avatar) else { return };
-    if let Some(failure) = failure {
-        return fail(&mut exit, &failure.to_string());
-    }
+}
+
+fn step(
+    mut commands: Commands,
+    mut shoot: ResMut<Shoot>,
+    mut studio: ResMut<scene::Studio>,
+    compiling: Res<Compiling>,
+    avatars: Query<(&AvatarProgress, Option<&GeneratedAvatar>)>,
+    mut weights: Query<&mut MorphWeights>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    let Ok((progress, generated)) = avatars.get(shoot.avatar) else { return };
     let (AvatarStage::Ready, Some(generated)) = (progress.stage, generated) else { return };
     if shoot.quiet == 0 {
         if let Err(reason) = express(&mut weights, shoot.avatar, generated, &shoot.arguments.expression) {

@@ -11,8 +11,8 @@ use bevy::{
 use half::f16;
 
 /// What the camera looks at: the middle of the face, metres from between the ears.
-const FOCUS: Vec3 = Vec3::new(0.0, -0.035, 0.05);
-const DISTANCE: f32 = 0.72;
+const FOCUS: Vec3 = Vec3::new(0.0, -0.02, 0.05);
+const DISTANCE: f32 = 0.66;
 const FIELD_OF_VIEW: f32 = 28.0;
 
 /// Side of the environment's sharpest level, in texels.
@@ -69,7 +69,7 @@ pub fn camera(images: &mut Assets<Image>) -> impl Bundle {
         EnvironmentMapLight {
             diffuse_map: images.add(environment(8, 1, true)),
             specular_map: images.add(environment(ENVIRONMENT_SIDE, ENVIRONMENT_LEVELS, false)),
-            intensity: 420.0,
+            intensity: 210.0,
             ..default()
         },
         // The environment reaches the camera before the first change of the studio places it.
@@ -79,13 +79,13 @@ pub fn camera(images: &mut Assets<Image>) -> impl Bundle {
 
 fn light(mut commands: Commands) {
     let key = Vec3::new(0.55, 0.55, 0.9);
-    let rim = Vec3::new(-0.8, 0.35, -0.7);
+    let rim = Vec3::new(-0.7, 0.4, -0.9);
     let cascade = CascadeShadowConfigBuilder { num_cascades: 1, maximum_distance: 3.0, ..default() }.build();
     commands.spawn((
         StudioLight(key),
         DirectionalLight {
             color: Color::srgb(1.0, 0.96, 0.91),
-            illuminance: 1900.0,
+            illuminance: 1000.0,
             shadow_maps_enabled: true,
             shadow_depth_bias: 0.004,
             shadow_normal_bias: 0.6,
@@ -96,7 +96,7 @@ fn light(mut commands: Commands) {
     ));
     commands.spawn((
         StudioLight(rim),
-        DirectionalLight { color: Color::srgb(0.85, 0.92, 1.0), illuminance: 1600.0, ..default() },
+        DirectionalLight { color: Color::srgb(0.85, 0.92, 1.0), illuminance: 400.0, ..default() },
         Transform::default(),
     ));
 }
@@ -120,7 +120,7 @@ fn radiance(direction: Vec3) -> Vec3 {
     let room = Vec3::new(0.20, 0.18, 0.17).lerp(Vec3::new(0.42, 0.45, 0.50), direction.y * 0.5 + 0.5);
     let lamp = |place: Vec3, size: f32| ((direction.dot(place.normalize()) - 1.0 + size) / size).clamp(0.0, 1.0);
     room + Vec3::new(4.6, 4.4, 4.1) * lamp(Vec3::new(0.8, 0.6, 0.6), 0.14)
-        + Vec3::new(1.5, 1.7, 1.9) * lamp(Vec3::new(-0.9, 0.25, 0.5), 0.12)
+        + Vec3::new(1.2, 1.3, 1.4) * lamp(Vec3::new(-0.9, 0.25, 0.5), 0.12)
 }
 
 /// A cube map of the studio, filtered for rising roughness level by level, or for diffuse light.

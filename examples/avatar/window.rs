@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bevy::{
+    ecs::query::QueryData,
     input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll},
     mesh::morph::MorphWeights,
     prelude::*,
@@ -155,20 +156,26 @@ fn show_photo(
     });
 }
 
+/// All that the panel shows and changes of an avatar.
+#[derive(QueryData)]
+#[query_data(mutable)]
+struct Shown {
+    avatar: &'static mut Avatar,
+    progress: &'static AvatarProgress,
+    look: &'static mut AvatarLook,
+    weights: Option<&'static mut MorphWeights>,
+    generated: Option<&'static GeneratedAvatar>,
+    failure: Option<&'static AvatarFailure>,
+}
+
 fn panel(
     mut contexts: EguiContexts,
     mut panel: ResMut<Panel>,
     mut studio: ResMut<Studio>,
-    mut avatars: Query<(
-        &mut Avatar,
-        &AvatarProgress,
-        &mut AvatarLook,
-        Option<&mut MorphWeights>,
-        Option<&GeneratedAvatar>,
-        Option<&AvatarFailure>,
-    )>,
+    mut avatars: Query<Shown>,
 ) -> Result {
-    let Ok((mut avatar, progress, mut look, weights, generated, failure)) = avatars.single_mut() else { return Ok(()) };
+    let Ok(shown) = avatars.single_mut() else { return Ok(()) };
+    let ShownItem { mut avatar, progress, mut look, weights, generated, failure } = shown;
     let mut texture = |handle: &Handle<Image>| contexts.add_image(EguiTextureHandle::Weak(handle.id()));
     let photo = panel.shown.as_ref().map(|(_, image)| texture(image));
     let preview = progress.preview.as_ref().map(&mut texture);
