@@ -23,7 +23,7 @@ struct Arguments {
     #[argh(option, default = "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/models/base\").into()")]
     bundle: PathBuf,
     /// auto (default), onnxruntime or embedded
-    #[argh(option, default = "BackendChoice::Auto", from_str_fn(parse_backend))]
+    #[argh(option, default = "BackendChoice::Auto")]
     backend: BackendChoice,
     /// an ONNX Runtime library, or a folder that holds one
     #[argh(option)]
@@ -43,15 +43,6 @@ struct Arguments {
 }
 
 struct Providers(Vec<Provider>);
-
-fn parse_backend(text: &str) -> Result<BackendChoice, String> {
-    match text {
-        "auto" => Ok(BackendChoice::Auto),
-        "onnxruntime" => Ok(BackendChoice::OnnxRuntime),
-        "embedded" => Ok(BackendChoice::Embedded),
-        other => Err(format!("`{other}` is none of auto, onnxruntime, embedded")),
-    }
-}
 
 fn parse_providers(text: &str) -> Result<Providers, String> {
     let parse = |name: &str| match name.trim().to_lowercase().as_str() {

@@ -21,7 +21,7 @@ pub struct Arguments {
     #[argh(option)]
     pub steps: Option<usize>,
     /// auto (default), onnxruntime or embedded
-    #[argh(option, default = "BackendChoice::Auto", from_str_fn(parse_backend))]
+    #[argh(option, default = "BackendChoice::Auto")]
     pub backend: BackendChoice,
     /// render without a window, write pictures, and exit
     #[argh(switch)]
@@ -54,15 +54,6 @@ pub struct Arguments {
     /// seconds after which to give up, without a window (default: 300)
     #[argh(option, default = "300")]
     pub timeout: u64,
-}
-
-fn parse_backend(text: &str) -> Result<BackendChoice, String> {
-    match text {
-        "auto" => Ok(BackendChoice::Auto),
-        "onnxruntime" => Ok(BackendChoice::OnnxRuntime),
-        "embedded" => Ok(BackendChoice::Embedded),
-        other => Err(format!("`{other}` is none of auto, onnxruntime, embedded")),
-    }
 }
 
 fn parse_expression(text: &str) -> Result<(String, f32), String> {

@@ -38,7 +38,11 @@ pub enum AvatarError {
     #[error("the photo is gone: its asset was removed before the avatar was generated")]
     NoPhoto,
     /// The model bundle cannot be used.
-    #[error("no avatar can be made with the model in {}: {source}", bundle.display())]
+    #[error(
+        "no avatar can be made with the model in {}: {source}. FitDiffSettings::bundle names its folder, which has to be \
+         shipped with the program",
+        bundle.display()
+    )]
     Model {
         /// The bundle's folder.
         bundle: PathBuf,

@@ -31,7 +31,10 @@ mod worker;
 
 use std::sync::Arc;
 
-use bevy::prelude::*;
+use bevy::{
+    prelude::*,
+    render::{RenderApp, mesh::allocator::MeshAllocatorSettings},
+};
 
 pub use components::{
     Avatar, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarSource, AvatarStage, GeneratedAvatar,
@@ -70,6 +73,7 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
             Err(reason) => error!("no thread can be started for avatars: {reason}"),
         }
     }
+    limit_slabs(app);
     app.add_observer(queue::withdraw);
     app.add_systems(
         PreUpdate,
@@ -83,5 +87,18 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
 fn ensure_asset<A: Asset>(app: &mut App) {
     if !app.world().contains_resource::<Assets<A>>() {
         app.init_asset::<A>();
+    }
+}
+
+/// Longest storage buffer that a shader may bind on every device (WebGPU's default `maxStorageBufferBindingSize`).
+const MAX_BINDING_BYTES: u64 = 128 << 20;
+
+/// Keeps buffers of morph targets short enough to be bound. Bevy binds a whole slab at once and lets slabs grow beyond
+/// what many drivers bind; a handful of heads, at 33 MB each, is enough for that.
+fn limit_slabs(app: &mut App) {
+    if let Some(render) = app.get_sub_app_mut(RenderApp) {
+        let mut settings = render.world_mut().get_resource_or_init::<MeshAllocatorSettings>();
+        let slabs = &mut settings.slab_allocator_settings;
+        slabs.max_slab_size = slabs.max_slab_size.min(MAX_BINDING_BYTES);
     }
 }

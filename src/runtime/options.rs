@@ -1,6 +1,6 @@
 //! What a developer can choose about inference.
 
-use std::{fmt, num::NonZeroUsize, path::PathBuf};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 /// How networks are run. The default finds the best that the machine has.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +58,20 @@ pub enum BackendChoice {
     OnnxRuntime,
     /// The pure-Rust backend that is compiled in (feature `embedded`), without looking for ONNX Runtime.
     Embedded,
+}
+
+impl FromStr for BackendChoice {
+    type Err = String;
+
+    /// Reads `auto`, `onnxruntime` or `embedded`, as a command line or a settings file has them.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "onnxruntime" => Ok(Self::OnnxRuntime),
+            "embedded" => Ok(Self::Embedded),
+            other => Err(format!("`{other}` is none of auto, onnxruntime, embedded")),
+        }
+    }
 }
 
 /// An execution provider of ONNX Runtime: the hardware that runs a network.
