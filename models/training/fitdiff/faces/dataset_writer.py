@@ -5,13 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import json
-import multiprocessing
 import os
 import shutil
-import sys
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +29,8 @@ from fitdiff.faces.dataset import (
 )
 from fitdiff.faces.generator import FaceGenerator, Person
 from fitdiff.faces.head_model import load_head_model, store_atomically
-from fitdiff.faces.masks import build_masks
+from fitdiff.faces.masks import build_masks, head_masks
+from fitdiff.faces.parallel import Progress, run_tasks
 from fitdiff.faces.shape_basis import ShapeBasis, load_shape_basis
 
 CHIP_PHOTO_SIZE = 208
@@ -139,25 +137,13 @@ def write_dataset(root: Path, folder: Path, spec: ShardSpec, processes: int = 0,
         shutil.rmtree(leftover, ignore_errors=True)
     done = set(complete_shards(folder))
     missing = [shard for shard in range(spec.shard_count) if shard not in done]
-    writer = ShardWriter(root, spec)
-    _save_masks(folder, writer.masks)
-    progress = _Progress(spec.shard_count, len(done), spec.shard_size, quiet)
-    workers = min(processes or os.cpu_count() or 1, max(1, len(missing)))
-    if workers == 1:
-        for shard in missing:
-            writer.write(folder, shard)
-            progress.advance()
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(root, spec)) as pool:
-            futures = [pool.submit(_write_in_worker, folder, shard) for shard in missing]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    progress.advance()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    model = load_head_model(root)
+    load_shape_basis(model)  # Kept on disk, so that not every worker computes it.
+    _save_masks(folder, head_masks(model, spec.map_size))
+    progress = Progress(spec.shard_count, len(done), "shards", spec.shard_size, quiet)
+    tasks = [(folder, shard) for shard in missing]
+    for _ in run_tasks(partial(ShardWriter, root, spec), ShardWriter.write, tasks, processes):
+        progress.advance()
     progress.finish()
 
 
@@ -168,47 +154,3 @@ def _save_masks(folder: Path, masks: dict[str, np.ndarray]) -> None:
         store_atomically(folder / "masks.npz", buffer.getvalue())
     except OSError as error:
         raise DatasetError(f"cannot write {folder / 'masks.npz'}: {error}") from None
-
-
-_worker: ShardWriter | None = None
-
-
-def _start_worker(root: Path, spec: ShardSpec) -> None:
-    global _worker
-    _worker = ShardWriter(root, spec)
-
-
-def _write_in_worker(folder: Path, shard: int) -> None:
-    assert _worker is not None
-    _worker.write(folder, shard)
-
-
-class _Progress:
-    """One line on stderr: bar, people per second, time left."""
-
-    def __init__(self, total: int, done: int, people_per_shard: int, quiet: bool):
-        self.total, self.done, self.start_done = total, done, done
-        self.people = people_per_shard
-        self.quiet = quiet
-        self.start = time.monotonic()
-        self._show()
-
-    def advance(self) -> None:
-        """Count one more shard."""
-        self.done += 1
-        self._show()
-
-    def finish(self) -> None:
-        """End the line."""
-        if not self.quiet:
-            print(file=sys.stderr)
-
-    def _show(self) -> None:
-        if self.quiet:
-            return
-        elapsed = max(time.monotonic() - self.start, 1e-6)
-        rate = (self.done - self.start_done) / elapsed
-        left = f"{(self.total - self.done) / rate / 60:.1f} min left" if rate else "…"
-        bar = "#" * (30 * self.done // max(self.total, 1))
-        text = f"[{bar:<30}] {self.done}/{self.total} shards, {rate * self.people:.1f} people/s, {left}"
-        print(f"\r{text:<90}", end="", file=sys.stderr, flush=True)

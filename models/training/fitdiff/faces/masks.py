@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
-from fitdiff.faces.regions import Regions
-from fitdiff.faces.uv_bake import TexelGeometry
+from fitdiff.faces.head_model import HeadModel
+from fitdiff.faces.regions import Regions, build_regions
+from fitdiff.faces.uv_bake import TexelGeometry, bake_geometry
 
 HAIRLINE_MARGIN = 0.02
 """Decimetres inside of the mean hairline where skin ends."""
@@ -31,3 +35,17 @@ def build_masks(geometry: TexelGeometry, regions: Regions) -> dict[str, np.ndarr
     under_chin = 6.12 + 0.25 * np.clip(1.2 - z, 0, 1)
     face = skin & (z > 0.72) & (y > under_chin) & (x < 0.72) & (regions.ear < 0.3)
     return {"chart": chart, "skin": skin, "face": face}
+
+
+def head_masks(model: HeadModel, size: int) -> dict[str, np.ndarray]:
+    """The masks of :func:`build_masks` at this side in texels."""
+    geometry = bake_geometry(model.topology, model.uv_map, size)
+    return build_masks(geometry, build_regions(geometry))
+
+
+def masks_png(masks: dict[str, np.ndarray]) -> bytes:
+    """The masks as an RGB PNG: red chart, green skin, blue face."""
+    picture = np.stack([masks[name] for name in ("chart", "skin", "face")], 2).astype(np.uint8) * 255
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -68,14 +68,11 @@ def sample_view(rng: np.random.Generator, size: int, supersampling: int = 2) -> 
         half_extent=float(rng.uniform(1.15, 1.6)),
         shift=tuple(float(v) for v in 0.08 * rng.normal(size=2)),
     )
-    looks_at_camera = rng.random() < 0.7
-    # Positive yaw and pitch turn the nose to the right and down: the eyes turn back.
-    gaze = np.radians([-camera.yaw, camera.pitch]) * (0.9 if looks_at_camera else 0.3)
-    gaze = np.clip(gaze + rng.normal(size=2) * [0.08, 0.05], [-0.45, -0.35], [0.45, 0.3])
+    gaze = sample_gaze(rng, camera)
     return View(
         expression=sample_expression(rng),
         look=Look(
-            gaze=(float(gaze[0]), float(gaze[1])),
+            gaze=gaze,
             hair_length=float(rng.uniform(0.4, 0.95)),
             collar=float(rng.uniform(-0.12, 0.12)),
             occlusion_directions=16,
@@ -92,6 +89,15 @@ def sample_view(rng: np.random.Generator, size: int, supersampling: int = 2) -> 
         contrast=float(np.exp(0.10 * rng.normal())),
         saturation=float(np.exp(0.12 * rng.normal())),
     )
+
+
+def sample_gaze(rng: np.random.Generator, camera: Camera) -> tuple[float, float]:
+    """Draw where the eyes look (:attr:`Look.gaze`): seven of ten at the camera, the others about straight ahead."""
+    looks_at_camera = rng.random() < 0.7
+    # Positive yaw and pitch turn the nose to the right and down: the eyes turn back.
+    gaze = np.radians([-camera.yaw, camera.pitch]) * (0.9 if looks_at_camera else 0.3)
+    gaze = np.clip(gaze + rng.normal(size=2) * [0.08, 0.05], [-0.45, -0.35], [0.45, 0.3])
+    return float(gaze[0]), float(gaze[1])
 
 
 def neutral_view(kind: int = 0, size: int = 256, yaw: float = 0.0) -> View:

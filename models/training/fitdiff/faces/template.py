@@ -39,11 +39,15 @@ from PIL import Image
 from fitdiff.errors import TemplateError
 from fitdiff.faces.expressions import ARKIT_NAMES
 from fitdiff.faces.head_model import HeadModel, load_head_model, store_atomically
-from fitdiff.faces.masks import build_masks
-from fitdiff.faces.regions import build_regions
+from fitdiff.faces.masks import head_masks, masks_png
 from fitdiff.faces.shape_basis import ShapeBasis, load_shape_basis
-from fitdiff.faces.template_mesh import build_parts, expression_offsets, eye_description, landmark_points
-from fitdiff.faces.uv_bake import bake_geometry
+from fitdiff.faces.template_mesh import (
+    build_parts,
+    expression_offsets,
+    eye_description,
+    join_vertices,
+    landmark_points,
+)
 
 FILE_NAME = "template.bin"
 DESCRIPTION_NAME = "template.json"
@@ -120,7 +124,7 @@ def write_template(root: Path, folder: Path) -> dict:
 def pack_template(model: HeadModel, basis: ShapeBasis) -> tuple[dict, bytes]:
     """Return the description and the file's bytes."""
     parts = build_parts(model)
-    mean = np.concatenate([(p.operator @ basis.mean.ravel()).reshape(-1, 3) + p.offset for p in parts]) * METRES
+    mean = join_vertices(parts, basis.mean) * METRES
     flat = basis.components.reshape(len(basis.components), -1).astype(float) * basis.sigma[:, None]
     components = np.concatenate([(p.operator @ flat.T).T.reshape(len(flat), -1, 3) for p in parts], 1) * METRES
     peak = np.abs(components).max((1, 2))
@@ -144,7 +148,7 @@ def pack_template(model: HeadModel, basis: ShapeBasis) -> tuple[dict, bytes]:
         "blendshape_offsets": ("f16", np.concatenate([o[m] for o, m in zip(offsets, moved, strict=True)])),
         "landmark_triangles": ("u16", landmark_triangles),
         "landmark_bary": ("f32", bary),
-        "masks_png": ("u8", np.frombuffer(_mask_png(model), np.uint8)),
+        "masks_png": ("u8", np.frombuffer(masks_png(head_masks(model, MASK_SIZE)), np.uint8)),
     }
     sections, content = _pack(arrays)
     triangle_starts = np.cumsum([0] + [len(p.triangles) for p in parts])
@@ -235,12 +239,3 @@ def _section(content: bytes, entry: dict, path: Path, name: str) -> np.ndarray:
     if entry["offset"] + size > len(content):
         raise TemplateError(f"{path}: section {name} ends at {entry['offset'] + size}, the file at {len(content)}")
     return np.frombuffer(content, dtype, int(np.prod(shape)), entry["offset"]).reshape(shape)
-
-
-def _mask_png(model: HeadModel) -> bytes:
-    geometry = bake_geometry(model.topology, model.uv_map, MASK_SIZE)
-    masks = build_masks(geometry, build_regions(geometry))
-    picture = np.stack([masks[name] for name in ("chart", "skin", "face")], 2).astype(np.uint8) * 255
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

@@ -87,6 +87,11 @@ def build_parts(model: HeadModel) -> list[TemplatePart]:
     return parts
 
 
+def join_vertices(parts: list[TemplatePart], vertices: np.ndarray) -> np.ndarray:
+    """Vertices [N, 3] of all parts, one part after the other, of aligned head vertices [V, 3]; decimetres."""
+    return np.concatenate([(part.operator @ vertices.ravel()).reshape(-1, 3) + part.offset for part in parts])
+
+
 def _eyes(model: HeadModel) -> list[TemplatePart]:
     """Two eyeballs looking straight ahead at arm's length, each followed by its centre as a vertex."""
     fit = EyeFit(model.topology)

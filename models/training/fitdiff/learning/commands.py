@@ -1,15 +1,17 @@
-"""Commands ``train-autoencoder``, ``train-diffusion``, ``export``, ``evaluate`` and ``recipe``."""
+"""Commands ``train-autoencoder``, ``train-diffusion``, ``export``, ``evaluate``, ``recipe`` and ``heldout``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from fitdiff.errors import FitDiffError
 from fitdiff.faces.makehuman import ENVIRONMENT_VARIABLE, default_root
 
 MODELS = Path(__file__).parents[3]
 """The repository's folder `models`."""
-DEFAULT_RECOGNISER = MODELS / "base" / "recogniser.onnx"
+DEFAULT_BUNDLE = MODELS / "base"
+DEFAULT_RECOGNISER = DEFAULT_BUNDLE / "recogniser.onnx"
 DEFAULT_WORK = MODELS / "training" / "work"
 
 
@@ -28,18 +30,37 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of PyTorch; 0: all cores")
         parser.add_argument("--recogniser", type=Path, default=DEFAULT_RECOGNISER, metavar="ONNX")
-        parser.add_argument(
-            "--data",
-            type=Path,
-            default=default_root(),
-            metavar="DIR",
-            help=f"MakeHuman source folder; default ${ENVIRONMENT_VARIABLE}",
-        )
+        _add_data(parser)
         if name in ("export", "evaluate", "recipe"):
             parser.add_argument("--bundle", type=Path, metavar="DIR", help="bundle folder; default WORK/bundle")
         if name == "recipe":
             parser.add_argument("--processes", type=int, default=0, help="data generation: 0 for one per core")
         parser.set_defaults(run=function)
+    _register_heldout(subparsers)
+
+
+def _register_heldout(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "heldout", help="write photos of held-out people and the truth behind them; run again to continue"
+    )
+    _add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the set")
+    parser.add_argument("--count", type=int, default=100, help="number of people")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other people")
+    parser.add_argument("--size", type=int, default=512, help="side of the photos in pixels")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, metavar="DIR", help="default models/base")
+    parser.add_argument("--processes", type=int, default=0, help="0: one per core")
+    parser.set_defaults(run=_heldout)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=default_root(),
+        metavar="DIR",
+        help=f"MakeHuman source folder; default ${ENVIRONMENT_VARIABLE}",
+    )
 
 
 def _workspace(args: argparse.Namespace):
@@ -99,3 +120,18 @@ def _recipe(args: argparse.Namespace) -> None:
     train_diffusion(workspace)
     _export(args)
     _evaluate(args)
+
+
+def _heldout(args: argparse.Namespace) -> None:
+    from fitdiff.learning.heldout import LARGEST_COUNT, HeldOutSpec, write_heldout
+
+    if args.data is None:
+        raise FitDiffError(f"no MakeHuman folder: give --data DIR or set {ENVIRONMENT_VARIABLE}")
+    for name, value, low, high in (
+        ("count", args.count, 1, LARGEST_COUNT),
+        ("seed", args.seed, 0, 2**63 - 1),
+        ("size", args.size, 128, 2048),
+    ):
+        if not low <= value <= high:
+            raise FitDiffError(f"--{name}: expected {low}…{high}, found {value}")
+    write_heldout(args.data, args.bundle, args.out, HeldOutSpec(args.seed, args.size), args.count, args.processes)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fitdiff.faces.dataset import SEED_RANGES, ShardSpec
-from fitdiff.faces.template import DESCRIPTION_NAME, load_template
+from fitdiff.faces.template import DESCRIPTION_NAME, Template, load_template
 from fitdiff.learning.config import DataConfig
 
 
@@ -40,7 +40,11 @@ class TemplateShape:
     @classmethod
     def load(cls, folder: Path) -> TemplateShape:
         """Read the folder of a template head."""
-        template = load_template(folder)
+        return cls.of(load_template(folder))
+
+    @classmethod
+    def of(cls, template: Template) -> TemplateShape:
+        """The skin of a template head."""
         skin, _ = template.parts["skin"]
         return cls(template.positions[skin], template.basis[:, skin].transpose(1, 2, 0), template.uv[skin])
 
