@@ -3,7 +3,8 @@
 mod common;
 
 use std::{
-    collections::HashSet,
+    any::TypeId,
+    collections::{BTreeMap, HashSet},
     fs,
     path::Path,
     sync::{Arc, Mutex},
@@ -16,6 +17,7 @@ use bevy::{
         morph::{MeshMorphWeights, MorphWeights},
     },
     prelude::*,
+    reflect::serde::{ReflectDeserializer, ReflectSerializer},
 };
 use bevy_fitdiff::{
     avatar::AvatarError,
@@ -25,6 +27,7 @@ use bevy_fitdiff::{
 };
 use common::{ASTRONAUT, repository};
 use image::RgbImage;
+use serde::de::DeserializeSeed;
 
 /// No avatar of these tests takes nearly as long, on any machine that can build them.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -90,13 +93,15 @@ fn run_until_stage(app: &mut App, entity: Entity, wanted: AvatarStage) {
 }
 
 /// Entities and assets that are alive.
-fn alive(world: &mut World) -> [usize; 5] {
+fn alive(world: &mut World) -> [usize; 7] {
     [
+        world.entities().count_spawned() as usize,
         world.query::<&AvatarPart>().iter(world).count(),
         world.query::<&AvatarProgress>().iter(world).count(),
         world.resource::<Assets<Mesh>>().len(),
         world.resource::<Assets<Image>>().len(),
         world.resource::<Assets<StandardMaterial>>().len(),
+        world.resource::<Assets<Photo>>().len(),
     ]
 }
 
@@ -188,8 +193,10 @@ fn despawning_at_any_stage_leaves_nothing_behind() {
     let mut app = app_with(FitDiffSettings { options: quick(), upload_bytes_per_frame: 1, ..default() }, default());
     app.update();
     let before = alive(app.world_mut());
-    for wanted in [AvatarStage::Queued, AvatarStage::Sampling, AvatarStage::Spawning, AvatarStage::Ready] {
-        let avatar = app.world_mut().spawn(Avatar::random(1)).id();
+    use AvatarStage::{Face, Queued, Ready, Sampling, Spawning};
+    for wanted in [Queued, Face, Sampling, Spawning, Ready] {
+        let photo = app.world().resource::<AssetServer>().load(format!("selfies/{ASTRONAUT}"));
+        let avatar = app.world_mut().spawn(Avatar::from_selfie(photo)).id();
         run_until_stage(&mut app, avatar, wanted);
         app.world_mut().despawn(avatar);
         // The next one shows that the worker is free again.
@@ -199,8 +206,7 @@ fn despawning_at_any_stage_leaves_nothing_behind() {
         run_a_while(&mut app, 10);
         assert_eq!(alive(app.world_mut()), before, "after {wanted:?}");
         let ready = app.world().resource::<Seen>().take();
-        let expected =
-            if wanted == AvatarStage::Ready { vec![(avatar, Ok(())), (next, Ok(()))] } else { vec![(next, Ok(()))] };
+        let expected = if wanted == Ready { vec![(avatar, Ok(())), (next, Ok(()))] } else { vec![(next, Ok(()))] };
         assert_eq!(ready, expected);
     }
 }
@@ -212,7 +218,7 @@ fn removing_the_component_removes_the_head_and_keeps_the_entity() {
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     app.world_mut().entity_mut(avatar).remove::<Avatar>();
     run_a_while(&mut app, 5);
-    assert_eq!(alive(app.world_mut())[..2], [0, 0]);
+    assert_eq!(alive(app.world_mut())[1..], [0; 6]);
     assert!(app.world().get::<Name>(avatar).is_some());
     assert!(app.world().get::<GeneratedAvatar>(avatar).is_none());
 }
@@ -224,7 +230,10 @@ fn fifty_requests_that_are_all_dropped_leave_nothing_behind() {
     let before = alive(app.world_mut());
     let avatars: Vec<Entity> = (0..50).map(|seed| app.world_mut().spawn(Avatar::random(seed)).id()).collect();
     run_until(&mut app, "the first of fifty", |world| stage(world, avatars[0]) == AvatarStage::Ready);
-    for avatar in avatars {
+    // Fifty more, none of which is begun.
+    let more: Vec<Entity> = (0..50).map(|seed| app.world_mut().spawn(Avatar::random(seed)).id()).collect();
+    app.update();
+    for avatar in avatars.into_iter().chain(more) {
         app.world_mut().despawn(avatar);
     }
     let last = app.world_mut().spawn(Avatar::random(99)).id();
@@ -244,8 +253,6 @@ fn a_changed_avatar_is_generated_anew_and_replaces_the_old_one() {
     app.world_mut().get_mut::<Avatar>(avatar).unwrap().seed = 6;
     run_until(&mut app, "the new one to start", |world| stage(world, avatar) != AvatarStage::Ready);
     assert_eq!(alive(app.world_mut()), old, "the old head stays meanwhile");
-    // Settings change midway: they count from the next avatar on.
-    app.world_mut().resource_mut::<FitDiffSettings>().options.steps = 1;
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     run_a_while(&mut app, 5);
     assert_eq!(alive(app.world_mut()), old);
@@ -258,23 +265,35 @@ fn the_look_can_be_changed_afterwards() {
     let avatar = app.world_mut().spawn(Avatar::random(5)).id();
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1) };
-    let eye = |app: &mut App| {
-        let world = app.world_mut();
-        let mut parts = world.query::<(&AvatarPart, &MeshMaterial3d<StandardMaterial>)>();
-        let handle = |material: &str| {
-            parts.iter(world).find(|(part, _)| part.material == material).map(|(_, handle)| handle.0.clone()).unwrap()
-        };
-        let [skin, eye] = ["skin", "eye"].map(handle);
-        let materials = world.resource::<Assets<StandardMaterial>>();
-        (materials.get(&skin).unwrap().perceptual_roughness, materials.get(&eye).unwrap().base_color_texture.clone())
-    };
-    let (_, brown) = eye(&mut app);
+    let (_, brown) = skin_and_eye(app.world_mut());
     app.world_mut().entity_mut(avatar).insert(look);
     app.update();
-    let (roughness, green) = eye(&mut app);
-    assert_eq!(roughness, 0.8);
-    assert_ne!(brown, green);
+    assert_eq!(skin_and_eye(app.world_mut()).0, 0.8);
+    run_until(&mut app, "green eyes", |world| skin_and_eye(world).1 != brown);
     assert_eq!(stage(app.world(), avatar), AvatarStage::Ready, "a look is no reason to generate anew");
+
+    // A colour that is chosen meanwhile counts as well.
+    app.world_mut().get_mut::<Avatar>(avatar).unwrap().seed = 6;
+    run_until_stage(&mut app, avatar, AvatarStage::Sampling);
+    app.world_mut().get_mut::<AvatarLook>(avatar).unwrap().iris = Color::linear_rgb(0.0, 0.1, 0.3);
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+    let (roughness, green) = skin_and_eye(app.world_mut());
+    assert_eq!(roughness, 0.8);
+    run_until(&mut app, "blue eyes", |world| skin_and_eye(world).1 != green);
+    let textures = alive(app.world_mut())[4];
+    run_a_while(&mut app, 50);
+    assert_eq!(alive(app.world_mut())[4], textures, "eyes are painted once");
+}
+
+/// Roughness of the skin and texture of the eyes.
+fn skin_and_eye(world: &mut World) -> (f32, Option<Handle<Image>>) {
+    let mut parts = world.query::<(&AvatarPart, &MeshMaterial3d<StandardMaterial>)>();
+    let handle = |material: &str| {
+        parts.iter(world).find(|(part, _)| part.material == material).map(|(_, handle)| handle.0.clone()).unwrap()
+    };
+    let [skin, eye] = ["skin", "eye"].map(handle);
+    let materials = world.resource::<Assets<StandardMaterial>>();
+    (materials.get(&skin).unwrap().perceptual_roughness, materials.get(&eye).unwrap().base_color_texture.clone())
 }
 
 fn failure(app: &mut App, avatar: Avatar) -> Arc<AvatarError> {
@@ -348,6 +367,29 @@ fn a_bundle_that_is_missing_broken_or_swapped_is_told_and_the_right_one_works() 
 }
 
 #[test]
+fn settings_that_change_midway_count_from_the_next_avatar_on() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_bundle(folder.path());
+    let options = GenerateOptions { steps: 40, ..default() };
+    let mut app = app_with(FitDiffSettings { options, ..default() }, default());
+    let [first, second] = [1, 2].map(|seed| app.world_mut().spawn(Avatar::random(seed)).id());
+    run_until_stage(&mut app, first, AvatarStage::Sampling);
+    let mut settings = app.world_mut().resource_mut::<FitDiffSettings>();
+    settings.options.steps = 3;
+    settings.bundle = folder.path().to_owned();
+    run_until_stage(&mut app, first, AvatarStage::Ready);
+    // The bundle goes while the avatar that needs it is generated: it was read before.
+    run_until_stage(&mut app, second, AvatarStage::Sampling);
+    drop(folder);
+    run_until_stage(&mut app, second, AvatarStage::Ready);
+    let steps = [first, second].map(|avatar| {
+        let generated = app.world().get::<GeneratedAvatar>(avatar).unwrap();
+        generated.recipe().options.steps
+    });
+    assert_eq!(steps, [40, 3]);
+}
+
+#[test]
 fn an_app_that_ends_meanwhile_does_not_wait_for_the_avatar() {
     let long = GenerateOptions { steps: 500, ..default() };
     let mut app = app_with(FitDiffSettings { options: long, ..default() }, default());
@@ -364,6 +406,42 @@ fn without_an_engine_avatars_fail_and_say_why() {
     let error = failure(&mut app, Avatar::random(1));
     assert!(matches!(&*error, AvatarError::NoRuntime { .. }), "{error}");
     assert!(error.to_string().contains("no/such/library.so"), "{error}");
+}
+
+#[test]
+fn scenes_keep_the_request_and_nothing_of_the_face() {
+    let mut app = app();
+    let avatar = app.world_mut().spawn(Avatar::random(5)).id();
+    run_until_stage(&mut app, avatar, AvatarStage::Ready);
+    let registry = app.world().resource::<AppTypeRegistry>().read();
+    let to_json = |value: &dyn PartialReflect| serde_json::to_string(&ReflectSerializer::new(value, &registry));
+    // What scenes are written from: all components with this data.
+    let mut kept = BTreeMap::new();
+    for registration in registry.iter().filter(|known| known.type_info().type_path().starts_with("bevy_fitdiff::")) {
+        let component = registration.data::<ReflectComponent>();
+        if let Some(component) = component.and_then(|component| component.reflect(app.world().entity(avatar))) {
+            let name = registration.type_info().type_path_table().short_path();
+            kept.insert(name, to_json(component.as_partial_reflect()).unwrap());
+        }
+    }
+    assert_eq!(kept.keys().copied().collect::<Vec<_>>(), ["Avatar", "AvatarLook", "AvatarProgress"]);
+    let read = ReflectDeserializer::new(&registry);
+    let read = read.deserialize(&mut serde_json::Deserializer::from_str(&kept["Avatar"])).unwrap();
+    let read = Avatar::from_reflect(&*read).unwrap();
+    assert!(read.seed == 5 && matches!(read.source, AvatarSource::Random), "{read:?}");
+
+    for result in [TypeId::of::<GeneratedAvatar>(), TypeId::of::<AvatarFailure>(), TypeId::of::<FitDiffModel>()] {
+        let registration = registry.get(result).expect("public types are registered");
+        assert!(registration.data::<ReflectComponent>().is_none() && registration.data::<ReflectResource>().is_none());
+    }
+    assert!(registry.get_type_data::<ReflectResource>(TypeId::of::<FitDiffSettings>()).is_some());
+    assert!(registry.get_type_data::<ReflectDefault>(TypeId::of::<AvatarPart>()).is_some());
+    let generated = app.world().get::<GeneratedAvatar>(avatar).unwrap();
+    let error = to_json(&Avatar::from_recipe(generated.recipe().clone())).unwrap_err();
+    assert!(error.to_string().contains("SavedRecipe"), "{error}");
+    assert!(to_json(generated).is_err());
+    let settings: &FitDiffSettings = app.world().resource();
+    assert!(to_json(settings).unwrap().contains(r#""steps":3"#));
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use argh::FromArgs;
 use bevy_fitdiff::runtime::BackendChoice;
 
+use super::common::parse_side;
+
 /// A selfie becomes an avatar.
 #[derive(FromArgs, Clone)]
 pub struct Arguments {
@@ -33,7 +35,7 @@ pub struct Arguments {
     #[argh(option, default = "1")]
     pub turntable: usize,
     /// side of the pictures in pixels (default: 768)
-    #[argh(option, default = "768")]
+    #[argh(option, default = "768", from_str_fn(parse_side))]
     pub size: u32,
     /// degrees by which the camera goes around the head, to the person's left
     #[argh(option, default = "0.0")]
@@ -58,6 +60,6 @@ pub struct Arguments {
 
 fn parse_expression(text: &str) -> Result<(String, f32), String> {
     let (name, weight) = text.split_once('=').ok_or("expected NAME=WEIGHT")?;
-    let weight = weight.parse().map_err(|_| format!("`{weight}` is no number"))?;
-    Ok((name.to_owned(), weight))
+    let number = weight.parse().ok().filter(|number: &f32| number.is_finite());
+    Ok((name.to_owned(), number.ok_or_else(|| format!("`{weight}` is no number"))?))
 }

@@ -1,6 +1,6 @@
 //! What is read and written beside the pictures: only what the command line asks for.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use bevy_fitdiff::{
     avatar::Avatar,
@@ -9,7 +9,7 @@ use bevy_fitdiff::{
     prelude::{AvatarRecipe, Photo},
 };
 
-use super::args::Arguments;
+use super::{args::Arguments, common::create_parent};
 
 /// What the arguments ask for: the photo that has to be added as an asset, or all that an avatar needs.
 pub enum Wanted {
@@ -20,14 +20,17 @@ pub enum Wanted {
 /// Reads the photo or the recipe.
 pub fn read(arguments: &Arguments) -> Result<Wanted, String> {
     if let Some(path) = arguments.recipe.as_ref().filter(|path| path.exists()) {
+        println!("recipe: {}", path.display());
         let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let recipe: AvatarRecipe =
             serde_json::from_str(&text).map_err(|error| format!("{} is no recipe: {error}", path.display()))?;
         return Ok(Wanted::Avatar(Avatar::from_recipe(recipe)));
     }
     if let Some(seed) = arguments.random {
+        println!("random person: {seed}");
         return Ok(Wanted::Avatar(Avatar::random(seed)));
     }
+    println!("photo: {}", arguments.selfie.display());
     let photo = face::open_photo(&arguments.selfie, &PhotoLimits::default());
     photo.map(|photo| Wanted::Photo(photo.into())).map_err(|error| error.to_string())
 }
@@ -51,10 +54,4 @@ pub fn write(arguments: &Arguments, data: &AvatarData) -> Result<(), String> {
         println!("wrote the recipe to {}", path.display());
     }
     Ok(())
-}
-
-/// Makes the folder that a file goes to.
-pub fn create_parent(path: &Path) -> Result<(), String> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| format!("{}: {error}", path.display()))
 }

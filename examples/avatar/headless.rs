@@ -2,37 +2,22 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bevy::{
-    app::ScheduleRunnerPlugin,
     camera::RenderTarget,
     mesh::morph::MorphWeights,
     prelude::*,
-    render::{
-        Render, RenderApp, RenderSystems,
-        render_resource::{PipelineCache, TextureFormat},
-        renderer::RenderAdapterInfo,
-        view::screenshot::{Screenshot, ScreenshotCaptured},
-    },
-    window::ExitCondition,
-    winit::WinitPlugin,
+    render::view::screenshot::{Screenshot, ScreenshotCaptured},
 };
 use bevy_fitdiff::prelude::*;
 
-use super::{args::Arguments, files, scene};
-
-/// Frames in which nothing is compiled before a picture is taken: what is uploaded in one is drawn in the next.
-const QUIET_FRAMES: usize = 6;
-
-/// Number of pipelines that are being compiled.
-#[derive(Resource, Clone, Default)]
-struct Compiling(Arc<AtomicUsize>);
+use super::{
+    args::Arguments,
+    common::{self, Settling, fail},
+    files, scene,
+};
 
 #[derive(Resource)]
 struct Shoot {
@@ -40,29 +25,11 @@ struct Shoot {
     avatar: Entity,
     target: Handle<Image>,
     start: Instant,
-    quiet: usize,
+    /// Whether the avatar is there, with the expression that is asked for.
+    posed: bool,
     next: usize,
     pending: bool,
     stage: Option<AvatarStage>,
-}
-
-/// Everything that an app without a window needs.
-pub fn plugins(app: &mut App) {
-    app.add_plugins((
-        DefaultPlugins
-            .set(AssetPlugin { file_path: concat!(env!("CARGO_MANIFEST_DIR"), "/assets").into(), ..default() })
-            .set(WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() })
-            .disable::<WinitPlugin>(),
-        ScheduleRunnerPlugin::run_loop(Duration::from_millis(2)),
-    ));
-    let compiling = Compiling::default();
-    app.insert_resource(compiling.clone());
-    if let Some(render) = app.get_sub_app_mut(RenderApp) {
-        let count = |cache: Res<PipelineCache>, compiling: Res<Compiling>| {
-            compiling.0.store(cache.waiting_pipelines().count(), Ordering::Relaxed);
-        };
-        render.insert_resource(compiling).add_systems(Render, count.in_set(RenderSystems::Cleanup));
-    }
 }
 
 /// Takes the pictures that the arguments ask for, and exits.
@@ -70,21 +37,16 @@ pub fn shoot(app: &mut App, arguments: Arguments) {
     app.add_systems(Startup, move |world: &mut World| {
         let size = arguments.size;
         let mut images = world.resource_mut::<Assets<Image>>();
-        let target = images.add(Image::new_target_texture(size, size, TextureFormat::Rgba8UnormSrgb, None));
+        let target = common::render_target(&mut images, size, size);
         let camera = scene::camera(&mut images);
         world.spawn((camera, RenderTarget::Image(target.clone().into())));
         world.insert_resource(scene::Studio { yaw: arguments.yaw, light: arguments.light, ..default() });
         let avatar = world.query_filtered::<Entity, With<Avatar>>().single(world).expect("one avatar is asked for");
         let arguments = arguments.clone();
         let (start, stage) = (Instant::now(), None);
-        world.insert_resource(Shoot { arguments, avatar, target, start, quiet: 0, next: 0, pending: false, stage });
+        world.insert_resource(Shoot { arguments, avatar, target, start, posed: false, next: 0, pending: false, stage });
     });
     app.add_systems(Update, (report, watch, step).chain());
-}
-
-fn fail(exit: &mut MessageWriter<AppExit>, reason: &str) {
-    eprintln!("{reason}");
-    exit.write(AppExit::error());
 }
 
 /// Prints each stage once.
@@ -97,19 +59,9 @@ fn report(mut shoot: ResMut<Shoot>, avatars: Query<&AvatarProgress>) {
 }
 
 /// Ends what cannot succeed.
-fn watch(
-    shoot: Res<Shoot>,
-    adapter: Option<Res<RenderAdapterInfo>>,
-    failures: Query<&AvatarFailure>,
-    mut exit: MessageWriter<AppExit>,
-) {
-    if adapter.is_none() {
-        let advice = "no graphics adapter was found: install a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers)";
-        fail(&mut exit, advice);
-    } else if let Ok(failure) = failures.get(shoot.avatar) {
+fn watch(shoot: Res<Shoot>, failures: Query<&AvatarFailure>, mut exit: MessageWriter<AppExit>) {
+    if let Ok(failure) = failures.get(shoot.avatar) {
         fail(&mut exit, &failure.to_string());
-    } else if shoot.start.elapsed() > Duration::from_secs(shoot.arguments.timeout) {
-        fail(&mut exit, &format!("gave up after {} s", shoot.arguments.timeout));
     }
 }
 
@@ -117,25 +69,25 @@ fn step(
     mut commands: Commands,
     mut shoot: ResMut<Shoot>,
     mut studio: ResMut<scene::Studio>,
-    compiling: Res<Compiling>,
+    mut settling: ResMut<Settling>,
     avatars: Query<(&AvatarProgress, Option<&GeneratedAvatar>)>,
     mut weights: Query<&mut MorphWeights>,
     mut exit: MessageWriter<AppExit>,
 ) {
     let Ok((progress, generated)) = avatars.get(shoot.avatar) else { return };
     let (AvatarStage::Ready, Some(generated)) = (progress.stage, generated) else { return };
-    if shoot.quiet == 0 {
-        if let Err(reason) = express(&mut weights, shoot.avatar, generated, &shoot.arguments.expression) {
+    if !shoot.posed {
+        let posed = express(&mut weights, shoot.avatar, generated, &shoot.arguments.expression);
+        if let Err(reason) = posed.and_then(|()| files::write(&shoot.arguments, &generated.data)) {
             return fail(&mut exit, &reason);
         }
-        if shoot.next == 0
-            && let Err(reason) = files::write(&shoot.arguments, &generated.data)
-        {
-            return fail(&mut exit, &reason);
+        for warning in &generated.data.warnings {
+            println!("warning: {warning}");
         }
+        shoot.posed = true;
+        settling.restart();
     }
-    shoot.quiet = if compiling.0.load(Ordering::Relaxed) == 0 { shoot.quiet + 1 } else { 1 };
-    if shoot.pending || shoot.quiet < QUIET_FRAMES {
+    if shoot.pending || !settling.is_settled() {
         return;
     }
     let views = shoot.arguments.turntable.max(1);
@@ -149,18 +101,14 @@ fn step(
         move |captured: On<ScreenshotCaptured>,
               mut shoot: ResMut<Shoot>,
               mut studio: ResMut<scene::Studio>,
+              mut settling: ResMut<Settling>,
               mut exit: MessageWriter<AppExit>| {
-            let written =
-                captured.image.clone().try_into_dynamic().map_err(|error| error.to_string()).and_then(|image| {
-                    files::create_parent(&out)?;
-                    image.to_rgb8().save(&out).map_err(|error| error.to_string())
-                });
-            match written {
-                Ok(()) => println!("{:6.2} s  wrote {}", shoot.start.elapsed().as_secs_f32(), out.display()),
-                Err(reason) => return fail(&mut exit, &format!("{} cannot be written: {reason}", out.display())),
+            if let Err(reason) = common::save(&captured.image, &out) {
+                return fail(&mut exit, &reason);
             }
+            println!("{:6.2} s  wrote {}", shoot.start.elapsed().as_secs_f32(), out.display());
             shoot.next += 1;
-            shoot.quiet = 1;
+            settling.restart();
             shoot.pending = false;
             studio.yaw += 360.0 / views as f32;
         },

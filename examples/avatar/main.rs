@@ -1,14 +1,18 @@
 //! A selfie becomes an avatar, in a small portrait studio.
 //!
-//! `cargo run --example avatar -- --selfie me.jpg` opens a window: drag to go around the head, scroll to come nearer; drop
-//! another photo onto the window; space makes a random person, N another variation, the arrow keys turn the lights.
+//! `cargo run --example avatar -- --selfie me.jpg` opens a window: drag to go around the head, scroll to come nearer; O
+//! opens another photo, or drop one onto the window; space makes a random person, N another variation, R looks from the
+//! front again, and the arrow keys turn the lights.
 //!
 //! `cargo run --example avatar -- --headless --selfie me.jpg --out me.png` writes a picture without a window;
 //! `--help` lists the rest.
 
 mod args;
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 mod headless;
+mod photo;
 mod scene;
 mod window;
 
@@ -29,9 +33,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    common::explain_missing_gpu();
     let mut app = App::new();
     if arguments.headless {
-        headless::plugins(&mut app);
+        common::headless_plugins(&mut app, arguments.timeout);
     } else {
         window::plugins(&mut app);
     }

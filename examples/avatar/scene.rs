@@ -15,6 +15,9 @@ const FOCUS: Vec3 = Vec3::new(0.0, -0.02, 0.05);
 const DISTANCE: f32 = 0.66;
 const FIELD_OF_VIEW: f32 = 28.0;
 
+/// Exposure value at which light skin is bright and dark skin is dark.
+const EXPOSURE: f32 = 7.6;
+
 /// Side of the environment's sharpest level, in texels.
 const ENVIRONMENT_SIDE: u32 = 32;
 const ENVIRONMENT_LEVELS: u32 = 6;
@@ -65,7 +68,7 @@ pub fn camera(images: &mut Assets<Image>) -> impl Bundle {
             ..default()
         }),
         Tonemapping::TonyMcMapface,
-        Exposure { ev100: Exposure::EV100_INDOOR },
+        Exposure { ev100: EXPOSURE },
         EnvironmentMapLight {
             diffuse_map: images.add(environment(8, 1, true)),
             specular_map: images.add(environment(ENVIRONMENT_SIDE, ENVIRONMENT_LEVELS, false)),
@@ -91,12 +94,20 @@ fn light(mut commands: Commands) {
             shadow_normal_bias: 0.6,
             ..default()
         },
-        cascade,
+        cascade.clone(),
         Transform::default(),
     ));
     commands.spawn((
         StudioLight(rim),
-        DirectionalLight { color: Color::srgb(0.85, 0.92, 1.0), illuminance: 400.0, ..default() },
+        DirectionalLight {
+            color: Color::srgb(0.92, 0.96, 1.0),
+            illuminance: 250.0,
+            shadow_maps_enabled: true,
+            shadow_depth_bias: 0.004,
+            shadow_normal_bias: 0.6,
+            ..default()
+        },
+        cascade,
         Transform::default(),
     ));
 }
@@ -115,9 +126,12 @@ fn place_lights(studio: Res<Studio>, mut lights: Query<(&StudioLight, &mut Trans
     }
 }
 
-/// Radiance of the studio from a direction: a grey room with a large soft box on either side.
+/// Radiance of the studio from a direction: a grey room with a large soft box on either side. Behind the head it is as
+/// dark as the backdrop looks; light from there would but gleam along the outline.
 fn radiance(direction: Vec3) -> Vec3 {
+    let front = ((direction.z + 0.6) / 1.2).clamp(0.0, 1.0);
     let room = Vec3::new(0.20, 0.18, 0.17).lerp(Vec3::new(0.42, 0.45, 0.50), direction.y * 0.5 + 0.5);
+    let room = room * (0.1 + 0.9 * front);
     let lamp = |place: Vec3, size: f32| ((direction.dot(place.normalize()) - 1.0 + size) / size).clamp(0.0, 1.0);
     room + Vec3::new(4.6, 4.4, 4.1) * lamp(Vec3::new(0.8, 0.6, 0.6), 0.14)
         + Vec3::new(1.2, 1.3, 1.4) * lamp(Vec3::new(-0.9, 0.25, 0.5), 0.12)

@@ -1,40 +1,30 @@
-//! The window: orbit camera, keys, dropped photos, and a panel.
-
-use std::path::PathBuf;
+//! The window: orbit camera, keys, and a panel.
 
 use bevy::{
     ecs::query::QueryData,
     input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll},
     mesh::morph::MorphWeights,
     prelude::*,
-    render::renderer::RenderAdapterInfo,
-    tasks::{IoTaskPool, Task, futures::check_ready},
-    window::FileDragAndDrop,
 };
 use bevy_egui::{
     EguiContexts, EguiPlugin, EguiPrimaryContextPass, EguiTextureHandle, PrimaryEguiContext, egui,
     input::egui_wants_any_pointer_input,
 };
-use bevy_fitdiff::{
-    face::{self, PhotoLimits},
-    prelude::*,
-};
-use image::RgbImage;
+use bevy_fitdiff::prelude::*;
 
-use super::scene::{self, Studio};
+use super::{
+    photo::{self, PhotoInput},
+    scene::{self, Studio},
+};
 
 const DEGREES_PER_PIXEL: f32 = 0.3;
 const DEGREES_PER_SECOND: f32 = 90.0;
 
-/// What the panel remembers.
-#[derive(Resource, Default)]
-struct Panel {
-    path: String,
-    error: Option<String>,
-    opening: Option<Task<Result<RgbImage, String>>>,
-    /// The photo as a texture, to be shown beside the avatar.
-    shown: Option<(Handle<Photo>, Handle<Image>)>,
-}
+/// Side of the pictures in the panel.
+const PICTURE: f32 = 140.0;
+
+/// Height of the list of expressions, which scrolls.
+const EXPRESSIONS: f32 = 260.0;
 
 /// Everything that an app with a window needs.
 pub fn plugins(app: &mut App) {
@@ -51,14 +41,11 @@ pub fn plugins(app: &mut App) {
 
 /// Opens the studio.
 pub fn open(app: &mut App) {
-    app.init_resource::<Panel>()
-        .add_systems(Startup, |mut commands: Commands, mut images: ResMut<Assets<Image>>, adapter: Option<Res<RenderAdapterInfo>>| {
-            if adapter.is_none() {
-                error!("no graphics adapter was found: install a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers)");
-            }
+    app.add_plugins(photo::plugin)
+        .add_systems(Startup, |mut commands: Commands, mut images: ResMut<Assets<Image>>| {
             commands.spawn((scene::camera(&mut images), PrimaryEguiContext));
         })
-        .add_systems(Update, (orbit.run_if(not(egui_wants_any_pointer_input)), keys, drop_photo, take_photo, show_photo))
+        .add_systems(Update, (orbit.run_if(not(egui_wants_any_pointer_input)), keys))
         .add_systems(EguiPrimaryContextPass, panel);
 }
 
@@ -82,6 +69,7 @@ fn keys(
     time: Res<Time>,
     mut contexts: EguiContexts,
     mut studio: ResMut<Studio>,
+    mut photo: ResMut<PhotoInput>,
     mut avatars: Query<&mut Avatar>,
 ) -> Result {
     if contexts.ctx_mut()?.egui_wants_keyboard_input() {
@@ -94,6 +82,9 @@ fn keys(
     if keys.just_pressed(KeyCode::KeyR) {
         *studio = Studio::default();
     }
+    if keys.just_pressed(KeyCode::KeyO) {
+        photo.choose();
+    }
     for mut avatar in &mut avatars {
         if keys.just_pressed(KeyCode::KeyN) {
             avatar.seed += 1;
@@ -103,57 +94,6 @@ fn keys(
         }
     }
     Ok(())
-}
-
-/// Reads a photo off the main thread.
-fn open_photo(panel: &mut Panel, path: PathBuf) {
-    panel.error = None;
-    panel.opening = Some(IoTaskPool::get().spawn(async move {
-        face::open_photo(&path, &PhotoLimits::default()).map_err(|error| format!("{}: {error}", path.display()))
-    }));
-}
-
-fn drop_photo(mut dropped: MessageReader<FileDragAndDrop>, mut panel: ResMut<Panel>) {
-    for event in dropped.read() {
-        if let FileDragAndDrop::DroppedFile { path_buf, .. } = event {
-            open_photo(&mut panel, path_buf.clone());
-        }
-    }
-}
-
-fn take_photo(mut panel: ResMut<Panel>, mut photos: ResMut<Assets<Photo>>, mut avatars: Query<&mut Avatar>) {
-    let Some(result) = panel.opening.as_mut().and_then(check_ready) else { return };
-    panel.opening = None;
-    match result {
-        Ok(photo) => {
-            let photo = photos.add(Photo::from(photo));
-            for mut avatar in &mut avatars {
-                *avatar = Avatar::from_selfie(photo.clone()).with_seed(avatar.seed);
-            }
-        }
-        Err(reason) => panel.error = Some(reason),
-    }
-}
-
-/// Makes a texture of the photo that the avatar is made from.
-fn show_photo(
-    mut panel: ResMut<Panel>,
-    avatars: Query<&Avatar>,
-    photos: Res<Assets<Photo>>,
-    mut images: ResMut<Assets<Image>>,
-) {
-    let wanted = avatars.iter().find_map(|avatar| match &avatar.source {
-        AvatarSource::Photos(photos) => photos.first().cloned(),
-        _ => None,
-    });
-    if panel.shown.as_ref().map(|(photo, _)| photo) == wanted.as_ref() {
-        return;
-    }
-    panel.shown = wanted.and_then(|handle| {
-        let photo = image::DynamicImage::from((*photos.get(&handle)?.0).clone()).thumbnail(360, 360);
-        let texture = Image::from_dynamic(photo, true, bevy::asset::RenderAssetUsages::RENDER_WORLD);
-        Some((handle, images.add(texture)))
-    });
 }
 
 /// All that the panel shows and changes of an avatar.
@@ -170,19 +110,21 @@ struct Shown {
 
 fn panel(
     mut contexts: EguiContexts,
-    mut panel: ResMut<Panel>,
+    mut input: ResMut<PhotoInput>,
     mut studio: ResMut<Studio>,
     mut avatars: Query<Shown>,
 ) -> Result {
     let Ok(shown) = avatars.single_mut() else { return Ok(()) };
     let ShownItem { mut avatar, progress, mut look, weights, generated, failure } = shown;
     let mut texture = |handle: &Handle<Image>| contexts.add_image(EguiTextureHandle::Weak(handle.id()));
-    let photo = panel.shown.as_ref().map(|(_, image)| texture(image));
+    let photo = input.shown().map(&mut texture);
     let preview = progress.preview.as_ref().map(&mut texture);
     egui::Window::new("Avatar").default_width(300.0).show(contexts.ctx_mut()?, |ui| {
         ui.horizontal(|ui| {
+            // Pictures come and go; what is below them stays where the pointer expects it.
+            ui.set_min_height(PICTURE);
             for texture in photo.into_iter().chain(preview) {
-                ui.add(egui::Image::new((texture, egui::vec2(140.0, 140.0))).maintain_aspect_ratio(true));
+                ui.add(egui::Image::new((texture, egui::Vec2::splat(PICTURE))).maintain_aspect_ratio(true));
             }
         });
         let text = match progress.remaining {
@@ -190,19 +132,25 @@ fn panel(
             None => format!("{:?}", progress.stage),
         };
         ui.add(egui::ProgressBar::new(progress.fraction).text(text));
-        if let Some(reason) = panel.error.clone().or_else(|| failure.map(|failure| failure.to_string())) {
+        let failure = failure.map(|failure| failure.to_string());
+        if let Some(reason) = input.error.as_ref().or(failure.as_ref()) {
             ui.colored_label(egui::Color32::LIGHT_RED, reason);
+        }
+        if let Some(hint) = input.hint {
+            ui.label(hint);
         }
         for warning in generated.iter().flat_map(|generated| &generated.data.warnings) {
             ui.colored_label(egui::Color32::YELLOW, warning.to_string());
         }
         ui.horizontal(|ui| {
+            if ui.button("Open photo… (O)").clicked() {
+                input.choose();
+            }
             let typed =
-                ui.add(egui::TextEdit::singleline(&mut panel.path).hint_text("path of a photo, or drop one here"));
-            let entered = typed.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-            if (ui.button("Open").clicked() || entered) && !panel.path.is_empty() {
-                let path = PathBuf::from(panel.path.clone());
-                open_photo(&mut panel, path);
+                ui.add(egui::TextEdit::singleline(&mut input.path).hint_text("or type its path, or drop it here"));
+            if typed.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) && !input.path.is_empty() {
+                let path = input.path.clone();
+                input.open(path.into());
             }
         });
         ui.horizontal(|ui| {
@@ -226,7 +174,7 @@ fn panel(
         look.set_if_neq(changed);
         if let (Some(mut weights), Some(generated)) = (weights, generated) {
             ui.collapsing("expression", |ui| {
-                egui::ScrollArea::vertical().max_height(260.0).show(ui, |ui| {
+                egui::ScrollArea::vertical().min_scrolled_height(EXPRESSIONS).max_height(EXPRESSIONS).show(ui, |ui| {
                     for (index, shape) in generated.data.head.blendshapes.iter().enumerate() {
                         let mut weight = weights.weights()[index];
                         if ui.add(egui::Slider::new(&mut weight, 0.0..=1.0).text(&shape.name)).changed() {

@@ -68,6 +68,9 @@ pub enum AvatarSource {
 }
 
 /// A recipe as part of a component.
+///
+/// Reflection does not look into it, and scenes with it cannot be written: a recipe may hold the embedding of a face,
+/// which is to be saved on purpose alone, as serde writes [`AvatarRecipe`].
 #[derive(Clone, Debug, Reflect)]
 #[reflect(opaque, Clone, Debug)]
 pub struct SavedRecipe(pub Arc<AvatarRecipe>);
@@ -99,6 +102,8 @@ pub struct AvatarProgress {
     /// Estimated time to the end, once that can be told.
     pub remaining: Option<Duration>,
     /// The diffuse albedo as it emerges, if [previews](crate::pipeline::GenerateOptions::preview_every) are asked for.
+    /// Not saved in scenes.
+    #[reflect(skip_serializing)]
     pub preview: Option<Handle<Image>>,
 }
 
@@ -124,7 +129,11 @@ pub enum AvatarStage {
 }
 
 /// What an avatar was made of; on its entity once it is ready.
-#[derive(Component, Clone, Debug)]
+///
+/// Reflection does not look into it, and scenes leave it out: it holds the identity of a person. [`Avatar`] in a scene
+/// generates it anew.
+#[derive(Component, Clone, Debug, Reflect)]
+#[reflect(opaque, Clone, Debug)]
 pub struct GeneratedAvatar {
     /// Vertices, maps, identity, warnings about the photo, and the recipe.
     pub data: Arc<AvatarData>,
@@ -137,13 +146,14 @@ impl GeneratedAvatar {
     }
 }
 
-/// Why the last generation failed; removed when the next one starts.
-#[derive(Component, Clone, Debug, Deref)]
+/// Why the last generation failed; removed when the next one starts. Scenes leave it out.
+#[derive(Component, Clone, Debug, Deref, Reflect)]
+#[reflect(opaque, Clone, Debug)]
 pub struct AvatarFailure(pub Arc<AvatarError>);
 
-/// A part of an avatar's head: a child of its entity with a mesh and a material.
-#[derive(Component, Clone, Debug, PartialEq, Eq, Reflect)]
-#[reflect(Component, Clone, Debug, PartialEq)]
+/// A part of an avatar's head: a child of its entity with a mesh and a material. It goes with the avatar.
+#[derive(Component, Clone, Debug, Default, PartialEq, Eq, Reflect)]
+#[reflect(Component, Default, Clone, Debug, PartialEq)]
 pub struct AvatarPart {
     /// The part's name in the template head, `skin` for instance.
     pub name: String,

@@ -1,22 +1,39 @@
 //! A generated head as the renderer wants it: meshes and textures, made off the main thread.
 
-use bevy::{camera::primitives::Aabb, image::Image, mesh::Mesh};
+use bevy::{
+    camera::primitives::Aabb,
+    color::{Color, LinearRgba},
+    image::Image,
+    mesh::Mesh,
+};
 
 use super::{
+    eye::eye_texture,
+    lash::lash_texture,
     mesh::{PartMesh, part_mesh},
+    occlusion::Occluder,
     skin::SkinTextures,
 };
-use crate::{bundle::TemplateEyes, pipeline::AvatarData};
+use crate::pipeline::AvatarData;
 
 /// Name of the part and material that wear the generated maps.
 pub(super) const SKIN: &str = "skin";
+
+/// Name of the eyeballs' material.
+pub(super) const EYE: &str = "eye";
+
+/// Name of the lashes' material.
+pub(super) const LASH: &str = "lash";
 
 /// Everything that a head is spawned from.
 #[derive(Debug)]
 pub(super) struct HeadAssets {
     pub parts: Vec<HeadPart>,
     pub skin: SkinTextures,
-    pub eyes: TemplateEyes,
+    /// Of the eyeballs, with an iris of the colour in `iris`.
+    pub eye: Image,
+    pub iris: Color,
+    pub lash: Image,
     /// Number of blendshapes.
     pub blendshapes: usize,
 }
@@ -33,16 +50,20 @@ pub(super) struct HeadPart {
 }
 
 impl HeadAssets {
-    pub fn new(data: &AvatarData) -> Self {
+    /// Builds them, with eyes of the given colour.
+    pub fn new(data: &AvatarData, iris: Color) -> Self {
         let head = &data.head;
+        let occluder = Occluder::new(head, &data.vertices);
         let parts = head.parts.iter().map(|part| {
-            let PartMesh { mesh, bounds, morphs, two_sided } = part_mesh(head, part, &data.vertices);
+            let PartMesh { mesh, bounds, morphs, two_sided } = part_mesh(head, part, &data.vertices, &occluder);
             HeadPart { name: part.name.clone(), material: part.material.clone(), mesh, bounds, morphs, two_sided }
         });
         Self {
             parts: parts.collect(),
             skin: SkinTextures::new(&data.maps, &head.masks),
-            eyes: head.eyes.clone(),
+            eye: eye_texture(&head.eyes, LinearRgba::from(iris)),
+            iris,
+            lash: lash_texture(),
             blendshapes: head.blendshapes.len(),
         }
     }

@@ -9,13 +9,18 @@ use bevy::{
     mesh::{Indices, Mesh, PrimitiveTopology, morph::MorphAttributes},
 };
 
+use super::{
+    head::{LASH, SKIN},
+    occlusion::Occluder,
+};
 use crate::bundle::{TemplateHead, TemplatePart};
 
 /// A part of the head, ready to be uploaded.
 #[derive(Debug)]
 pub(super) struct PartMesh {
     /// Triangles with positions, normals, texture coordinates and, where anything of the part moves, the morph targets
-    /// of all blendshapes in the template's order. Tangents where the part has a texture layout.
+    /// of all blendshapes in the template's order. Tangents where the part has a texture layout. Colours where other
+    /// parts shade it, as the mouth does the teeth.
     pub mesh: Mesh,
     /// Holds the part under every set of blendshape weights from 0 to 1.
     pub bounds: Aabb,
@@ -27,8 +32,8 @@ pub(super) struct PartMesh {
 
 /// Builds the mesh of one part.
 ///
-/// `vertices` are those of the whole head in metres, in the template's order.
-pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Vec3]) -> PartMesh {
+/// `vertices` are those of the whole head in metres, in the template's order; `occluder` is made of them.
+pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Vec3], occluder: &Occluder) -> PartMesh {
     let [first, count] = part.vertices;
     let range = first..first + count;
     let positions = &vertices[range.clone()];
@@ -45,6 +50,14 @@ pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Ve
     if has_layout(uv) {
         // It fails on meshes without triangles, normals or texture coordinates alone.
         let _ = mesh.generate_tangents();
+    }
+    if part.material != SKIN && part.material != LASH {
+        let posed = &occluder.vertices[range.clone()];
+        let colours = posed.iter().zip(smooth_normals(posed, &triangles, &welded)).map(|(&position, normal)| {
+            let light = occluder.light(position, normal);
+            [light, light, light, 1.0]
+        });
+        mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, colours.collect::<Vec<_>>());
     }
 
     let offsets = part_offsets(head, range);

@@ -19,7 +19,10 @@ mod events;
 mod eye;
 mod head;
 mod lash;
+mod look;
 mod mesh;
+mod mouth;
+mod occlusion;
 mod photo;
 mod preview;
 mod queue;
@@ -63,6 +66,14 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
     ensure_asset::<Mesh>(app);
     ensure_asset::<StandardMaterial>(app);
     app.init_asset::<Photo>().register_asset_loader(PhotoLoader::default());
+    app.register_type::<Avatar>()
+        .register_type::<AvatarFailure>()
+        .register_type::<AvatarLook>()
+        .register_type::<AvatarPart>()
+        .register_type::<AvatarProgress>()
+        .register_type::<FitDiffModel>()
+        .register_type::<FitDiffSettings>()
+        .register_type::<GeneratedAvatar>();
     app.init_resource::<FitDiffSettings>().init_resource::<FitDiffModel>().init_resource::<Queue>();
     if let Some(runtime) = runtime {
         match Worker::start(runtime) {
@@ -77,7 +88,12 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
     app.add_observer(queue::withdraw);
     app.add_systems(
         PreUpdate,
-        (queue::enqueue, queue::receive, queue::dispatch, spawn::spawn, spawn::restyle).chain().in_set(AvatarSystems),
+        (
+            (queue::enqueue, queue::receive, queue::dispatch, spawn::spawn).chain(),
+            (look::restyle_skin, look::paint_eyes, mouth::find, mouth::light).chain(),
+        )
+            .chain()
+            .in_set(AvatarSystems),
     );
 }
 

@@ -2,13 +2,14 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use bevy::{asset::LoadState, ecs::system::SystemParam, prelude::*};
+use bevy::{asset::LoadState, ecs::system::SystemParam, mesh::morph::MorphWeights, prelude::*};
 
 use super::{
-    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarProgress, AvatarSource, AvatarStage, FitDiffModel,
-    FitDiffSettings, GeneratedAvatar, Photo,
+    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarSource,
+    AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
+    look::PaintedEyes,
     preview::preview_image,
-    spawn::{AvatarChild, Spawning},
+    spawn::Spawning,
     worker::{Finished, Job, Report, Task, Worker},
 };
 use crate::{
@@ -67,16 +68,18 @@ pub(super) fn withdraw(
     mut commands: Commands,
     queue: Option<ResMut<Queue>>,
     children: Query<&Children>,
-    spawned: Query<(), With<AvatarChild>>,
+    parts: Query<(), With<AvatarPart>>,
 ) {
     let entity = removed.entity;
     if let Some(mut queue) = queue {
         queue.withdraw(entity);
     }
-    for child in children.iter_descendants(entity).filter(|child| spawned.contains(*child)) {
+    for child in children.iter_descendants(entity).filter(|child| parts.contains(*child)) {
         commands.entity(child).try_despawn();
     }
-    commands.entity(entity).try_remove::<(Spawning, GeneratedAvatar, AvatarFailure, AvatarProgress)>();
+    // The weights hold the skin's mesh.
+    type Work = (Spawning, GeneratedAvatar, PaintedEyes, MorphWeights, AvatarFailure, AvatarProgress);
+    commands.entity(entity).try_remove::<Work>();
 }
 
 /// What jobs are made from.
@@ -94,7 +97,7 @@ pub(super) fn dispatch(
     mut worker: Option<ResMut<Worker>>,
     report: Res<RuntimeReport>,
     inputs: Inputs,
-    mut avatars: Query<(&Avatar, &mut AvatarProgress)>,
+    mut avatars: Query<(&Avatar, &AvatarLook, &mut AvatarProgress)>,
 ) {
     let queue = queue.bypass_change_detection();
     if queue.running.is_some() {
@@ -102,7 +105,7 @@ pub(super) fn dispatch(
     }
     let mut position = 0;
     while let Some(&entity) = queue.waiting.get(position) {
-        let Ok((avatar, mut progress)) = avatars.get_mut(entity) else {
+        let Ok((avatar, look, mut progress)) = avatars.get_mut(entity) else {
             queue.waiting.remove(position);
             continue;
         };
@@ -117,7 +120,8 @@ pub(super) fn dispatch(
                 queue.waiting.remove(position);
                 queue.jobs += 1;
                 let (job, cancel) = (queue.jobs, CancelToken::default());
-                worker.generate(Job { id: job, bundle: inputs.settings.bundle.clone(), task, cancel: cancel.clone() });
+                let bundle = inputs.settings.bundle.clone();
+                worker.generate(Job { id: job, bundle, task, iris: look.iris, cancel: cancel.clone() });
                 queue.running = Some(Running { job, entity: Some(entity), cancel });
                 return;
             }

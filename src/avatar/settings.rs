@@ -10,7 +10,8 @@ use crate::pipeline::{BundleId, GenerateOptions, PipelineError};
 const DEFAULT_BUNDLE: &str = "models/base";
 
 /// Settings that may be changed while the app runs; they count from the next avatar on.
-#[derive(Resource, Clone, Debug)]
+#[derive(Resource, Clone, Debug, Reflect)]
+#[reflect(Resource, Default, Clone, Debug)]
 pub struct FitDiffSettings {
     /// Folder of the model bundle. Default: `models/base` beside the folder of assets, that is, in the package's folder
     /// under `cargo run` and beside the program otherwise.
@@ -18,6 +19,9 @@ pub struct FitDiffSettings {
     /// How avatars are generated.
     pub options: GenerateOptions,
     /// Most bytes of meshes and textures that are handed to the renderer in one frame, one mesh or texture at least.
+    ///
+    /// They are moved, not copied, which takes the main world no time. The renderer copies them to the graphics card; of
+    /// the default bundle's head, 33 MB are one mesh, the skin's, and are copied in one frame of the render world.
     pub upload_bytes_per_frame: usize,
 }
 
@@ -31,8 +35,9 @@ impl Default for FitDiffSettings {
     }
 }
 
-/// Whether the model is there.
-#[derive(Resource, Clone, Debug, Default)]
+/// Whether the model is there. Scenes leave it out.
+#[derive(Resource, Clone, Debug, Default, Reflect)]
+#[reflect(opaque, Default, Clone, Debug)]
 pub enum FitDiffModel {
     /// It has not been asked for.
     #[default]

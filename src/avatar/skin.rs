@@ -20,6 +20,10 @@ const F0_OF_FULL_REFLECTANCE: f32 = 0.16;
 /// What `bevy_pbr` multiplies the specular texture's alpha with before it scales the material's reflectance.
 const SPECULAR_TEXTURE_SCALE: f32 = 0.5;
 
+/// Texels of the maps along the chart's border that are not used: a decoder's smooth layers let what lies outside, such
+/// as the grey between the lips, bleed into them.
+const BLEEDING: usize = 1;
+
 /// The textures of the skin.
 #[derive(Debug)]
 pub(super) struct SkinTextures {
@@ -37,7 +41,7 @@ impl SkinTextures {
     /// Packs the maps. Texels outside of the texture's chart take colours from its border.
     pub fn new(maps: &AvatarMaps, masks: &HeadMasks) -> Self {
         let side = maps.size;
-        let chart = resized(&masks.chart, masks.size, side);
+        let chart = inner_texels(&masks.chart, masks.size, side);
         let texels = |value: &dyn Fn(usize) -> [f32; 4]| {
             let mut texels = Texels { side, values: (0..side * side).map(value).collect() };
             texels.fill_unknown(&chart);
@@ -85,10 +89,15 @@ pub(super) fn skin_material(look: &AvatarLook) -> StandardMaterial {
     }
 }
 
-/// A mask at another size, nearest texel.
-fn resized(mask: &[bool], from: usize, to: usize) -> Vec<bool> {
-    let source = |index: usize| (2 * index + 1) * from / (2 * to);
-    (0..to * to).map(|index| mask[source(index / to) * from + source(index % to)]).collect()
+/// The texels of a square of side `to` that lie, with [`BLEEDING`] texels around, in a mask of side `from`. What is
+/// beyond the square's border counts as inside.
+fn inner_texels(mask: &[bool], from: usize, to: usize) -> Vec<bool> {
+    let reach = |place: usize| {
+        let (first, end) = (place.saturating_sub(BLEEDING), (place + 1 + BLEEDING).min(to));
+        first * from / to..(end * from).div_ceil(to)
+    };
+    let inside = |index: usize| reach(index / to).all(|y| mask[y * from..][reach(index % to)].iter().all(|&is| is));
+    (0..to * to).map(inside).collect()
 }
 
 #[cfg(test)]
@@ -137,11 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn masks_are_resized_by_the_nearest_texel() {
-        let mask = [true, false, false, true];
-        let larger = resized(&mask, 2, 4);
-        assert_eq!(larger[..4], [true, true, false, false]);
-        assert_eq!(larger[12..], [false, false, true, true]);
-        assert_eq!(resized(&larger, 4, 2), mask);
+    fn texels_beside_the_charts_border_are_left_out() {
+        // 8 x 8 texels with a hole of 2 x 2 in the middle.
+        let mask: Vec<bool> =
+            (0..64).map(|index| ![3, 4].contains(&(index / 8)) || ![3, 4].contains(&(index % 8))).collect();
+        let expected = |side: usize, hole: std::ops::Range<usize>| -> Vec<bool> {
+            (0..side * side).map(|index| !hole.contains(&(index / side)) || !hole.contains(&(index % side))).collect()
+        };
+        assert_eq!(inner_texels(&mask, 8, 8), expected(8, 2..6));
+        assert_eq!(inner_texels(&mask, 8, 16), expected(16, 5..11));
+        assert_eq!(inner_texels(&mask, 8, 4), expected(4, 0..4));
     }
 }

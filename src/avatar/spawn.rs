@@ -10,23 +10,18 @@ use bevy::{
 
 use super::{
     AvatarLook, AvatarPart, AvatarProgress, AvatarReady, AvatarStage, FitDiffSettings, GeneratedAvatar,
-    eye::eye_texture,
-    head::{HeadAssets, HeadPart, SKIN, image_bytes, mesh_bytes},
-    lash::lash_texture,
+    head::{EYE, HeadAssets, HeadPart, LASH, SKIN, image_bytes, mesh_bytes},
+    look::PaintedEyes,
     skin::{SkinTextures, skin_material},
 };
-use crate::{bundle::TemplateEyes, pipeline::AvatarData};
-
-/// Marks the entities that belong to an avatar and go with it.
-#[derive(Component)]
-pub(super) struct AvatarChild;
+use crate::pipeline::AvatarData;
 
 /// A head on its way to the renderer.
 #[derive(Component)]
 pub(super) struct Spawning {
     data: Arc<AvatarData>,
     blendshapes: usize,
-    eyes: TemplateEyes,
+    iris: Color,
     reflectance: f32,
     images: VecDeque<Image>,
     added_images: Vec<Handle<Image>>,
@@ -46,14 +41,14 @@ struct AddedPart {
 
 impl Spawning {
     pub fn new(data: Arc<AvatarData>, head: HeadAssets) -> Self {
-        let HeadAssets { parts, skin, eyes, blendshapes } = head;
+        let HeadAssets { parts, skin, eye, iris, lash, blendshapes } = head;
         let SkinTextures { diffuse, normal, specular, reflectance } = skin;
         Self {
             data,
             blendshapes,
-            eyes,
+            iris,
             reflectance,
-            images: [diffuse, normal, specular].into(),
+            images: [diffuse, normal, specular, eye, lash].into(),
             added_images: Vec::new(),
             parts: parts.into(),
             added_parts: Vec::new(),
@@ -82,7 +77,7 @@ pub(super) fn spawn(
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<StandardMaterial>>,
     mut spawning: Query<(Entity, &mut Spawning, &mut AvatarProgress, &AvatarLook, Option<&Children>)>,
-    old: Query<(), With<AvatarChild>>,
+    old: Query<(), With<AvatarPart>>,
 ) {
     let mut bytes = 0;
     for (entity, mut head, mut progress, look, children) in &mut spawning {
@@ -107,10 +102,9 @@ pub(super) fn spawn(
             Ok(weights) => drop(commands.entity(entity).try_insert(weights)),
             Err(reason) => warn!("this avatar has no expressions: {reason}"),
         }
-        let wardrobe = Materials::new(&head, look, &mut images, &mut materials);
+        let wardrobe = Materials::new(&head, look, &mut materials);
         for part in &head.added_parts {
             let mut child = commands.spawn((
-                AvatarChild,
                 AvatarPart { name: part.name.clone(), material: part.material.clone() },
                 Name::new(part.name.clone()),
                 Mesh3d(part.mesh.clone()),
@@ -123,7 +117,7 @@ pub(super) fn spawn(
                 child.insert(MeshMorphWeights::Reference(entity));
             }
         }
-        let generated = GeneratedAvatar { data: head.data.clone() };
+        let generated = (GeneratedAvatar { data: head.data.clone() }, PaintedEyes::new(head.iris));
         commands.entity(entity).remove::<Spawning>().try_insert(generated);
         commands.trigger(AvatarReady { entity });
         progress.stage = AvatarStage::Ready;
@@ -142,13 +136,9 @@ struct Materials {
 }
 
 impl Materials {
-    fn new(
-        head: &Spawning,
-        look: &AvatarLook,
-        images: &mut Assets<Image>,
-        materials: &mut Assets<StandardMaterial>,
-    ) -> Self {
-        let [diffuse, normal, specular] = [0, 1, 2].map(|index| Some(head.added_images[index].clone()));
+    fn new(head: &Spawning, look: &AvatarLook, materials: &mut Assets<StandardMaterial>) -> Self {
+        let [diffuse, normal, specular, eye, lash] =
+            std::array::from_fn(|index| Some(head.added_images[index].clone()));
         Self {
             skin: materials.add(StandardMaterial {
                 base_color_texture: diffuse,
@@ -158,14 +148,14 @@ impl Materials {
                 ..skin_material(look)
             }),
             eye: materials.add(StandardMaterial {
-                base_color_texture: Some(images.add(eye_texture(&head.eyes, look.iris.to_linear()))),
+                base_color_texture: eye,
                 // The tear film over the cornea: water's F0 of 0.02.
                 reflectance: 0.36,
                 perceptual_roughness: 0.1,
                 ..default()
             }),
             lash: materials.add(StandardMaterial {
-                base_color_texture: Some(images.add(lash_texture())),
+                base_color_texture: lash,
                 alpha_mode: AlphaMode::Blend,
                 perceptual_roughness: 0.6,
                 double_sided: true,
@@ -189,36 +179,12 @@ impl Materials {
     fn of(&self, part: &AddedPart, materials: &mut Assets<StandardMaterial>) -> Handle<StandardMaterial> {
         let plain = match part.material.as_str() {
             SKIN => return self.skin.clone(),
-            "eye" => return self.eye.clone(),
-            "lash" => return self.lash.clone(),
+            EYE => return self.eye.clone(),
+            LASH => return self.lash.clone(),
             "teeth" => self.teeth.clone(),
             _ => self.mouth.clone(),
         };
         let cull_mode = if part.two_sided { None } else { plain.cull_mode };
         materials.add(StandardMaterial { double_sided: part.two_sided, cull_mode, ..plain })
-    }
-}
-
-/// Applies changes of [`AvatarLook`] to avatars that are there.
-pub(super) fn restyle(
-    changed: Query<(&AvatarLook, &GeneratedAvatar, &Children), Changed<AvatarLook>>,
-    parts: Query<(&AvatarPart, &MeshMaterial3d<StandardMaterial>)>,
-    mut images: ResMut<Assets<Image>>,
-    mut materials: ResMut<Assets<StandardMaterial>>,
-) {
-    for (look, generated, children) in &changed {
-        let eyes = &generated.data.head.eyes;
-        let mut iris = None;
-        for (part, handle) in children.iter().filter_map(|child| parts.get(child).ok()) {
-            let Some(mut material) = materials.get_mut(handle) else { continue };
-            match part.material.as_str() {
-                SKIN => material.perceptual_roughness = look.skin_roughness,
-                "eye" => {
-                    let texture = iris.get_or_insert_with(|| images.add(eye_texture(eyes, look.iris.to_linear())));
-                    material.base_color_texture = Some(texture.clone());
-                }
-                _ => {}
-            }
-        }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Job {
     /// The bundle's folder.
     pub bundle: PathBuf,
     pub task: Task,
+    /// Colour of the iris.
+    pub iris: Color,
     pub cancel: CancelToken,
 }
 
@@ -183,7 +185,7 @@ impl State {
     }
 
     fn finish(&mut self, job: Job) -> Result<Finished, AvatarError> {
-        let Job { id, bundle, task, cancel } = job;
+        let Job { id, bundle, task, iris, cancel } = job;
         if cancel.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }
@@ -196,7 +198,7 @@ impl State {
             Task::New(request) => model.generate(&request, &cancel, &mut observe),
             Task::Again(recipe) => model.regenerate(&recipe, &cancel, &mut observe),
         }?;
-        let head = HeadAssets::new(&data);
+        let head = HeadAssets::new(&data, iris);
         if cancel.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use bevy::reflect::{Reflect, ReflectDeserialize, ReflectSerialize, std_traits::ReflectDefault};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +80,8 @@ impl fmt::Debug for SourcePhoto {
 const DEFAULT_STEPS: usize = 50;
 
 /// How to generate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Reflect)]
+#[reflect(opaque, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GenerateOptions {
     /// The sampler; DPM-Solver++(2M) unless told.

@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use half::f16;
@@ -32,16 +32,22 @@ const KNOBS: [(&str, &str); 1] = [("TRACT_DISABLE_DIRECT_SPATIAL", "true")];
 
 /// The embedded backend and its threads.
 pub(super) struct Embedded {
-    executor: Executor,
+    threads: usize,
+    executor: OnceLock<Executor>,
 }
 
 impl Embedded {
     pub(super) fn new(threads: usize) -> Self {
-        let executor = match threads {
+        Self { threads, executor: OnceLock::new() }
+    }
+
+    /// Starts the threads with the first network: on Linux they inherit the priority of the thread that loads it.
+    fn executor(&self) -> Executor {
+        let start = || match self.threads {
             0 | 1 => Executor::SingleThread,
             threads => Executor::multithread_with_name(threads, "fitdiff"),
         };
-        Self { executor }
+        self.executor.get_or_init(start).clone()
     }
 
     /// Parses and optimises an ONNX graph with its inputs pinned to the shapes of `inputs`.
@@ -98,8 +104,9 @@ impl Embedded {
             .map(|&outlet| graph.outlet_label(outlet).unwrap_or(&graph.node(outlet.node).name).to_owned())
             .collect();
         let knobs = tract_core::knobs::KnobScope::new(KNOBS)?;
+        let executor = self.executor();
         let plan =
-            multithread_tract_scope(self.executor.clone(), || knobs.enter(|| graph.into_optimized()?.into_runnable()))?;
+            multithread_tract_scope(executor.clone(), || knobs.enter(|| graph.into_optimized()?.into_runnable()))?;
         let outputs = names
             .into_iter()
             .enumerate()
@@ -109,7 +116,7 @@ impl Embedded {
                 Ok(DeclaredTensor { name, element: element_type(fact.datum_type), shape })
             })
             .collect::<TractResult<_>>()?;
-        Ok(EmbeddedSession { plan, executor: self.executor.clone(), order, inputs: declared_inputs, outputs })
+        Ok(EmbeddedSession { plan, executor, order, inputs: declared_inputs, outputs })
     }
 }
 

@@ -1,0 +1,106 @@
+//! Light in the mouth: teeth, gums and tongue are in the dark until the lips part.
+//!
+//! No light of a renderer knows of lips: ambient light goes through them, and so does every light without shadows. What
+//! reaches the inside of a mouth that is wide open is in the vertex colours; what closed lips leave of it is done here.
+
+use bevy::{mesh::morph::MorphWeights, prelude::*};
+
+use super::{AvatarPart, GeneratedAvatar};
+use crate::bundle::Blendshape;
+
+/// Materials of what lies behind the lips.
+const MATERIALS: [&str; 2] = ["teeth", "mouth"];
+
+/// How far the lips part, by blendshapes of ARKit; 1 is enough for all light that there is.
+const PARTING: [(&str, f32); 9] = [
+    ("jawOpen", 2.5),
+    ("mouthClose", -2.5),
+    ("mouthFunnel", 1.0),
+    ("mouthUpperUpLeft", 0.5),
+    ("mouthUpperUpRight", 0.5),
+    ("mouthLowerDownLeft", 0.5),
+    ("mouthLowerDownRight", 0.5),
+    ("mouthSmileLeft", 0.25),
+    ("mouthSmileRight", 0.25),
+];
+
+/// The part of the light that gets through the slit between closed lips.
+const SLIT: f32 = 0.08;
+
+/// Materials change in steps, not with every breath: to change one is to upload it.
+const STEPS: f32 = 32.0;
+
+/// A part behind the lips, and how it looks in full light.
+#[derive(Component)]
+pub(super) struct InMouth {
+    colour: LinearRgba,
+    reflectance: f32,
+}
+
+/// Marks what lies behind the lips of new avatars.
+pub(super) fn find(
+    mut commands: Commands,
+    parts: Query<(Entity, &AvatarPart, &MeshMaterial3d<StandardMaterial>), Added<AvatarPart>>,
+    materials: Res<Assets<StandardMaterial>>,
+) {
+    for (entity, part, material) in &parts {
+        if MATERIALS.contains(&part.material.as_str())
+            && let Some(material) = materials.get(material)
+        {
+            let (colour, reflectance) = (material.base_color.to_linear(), material.reflectance);
+            commands.entity(entity).try_insert(InMouth { colour, reflectance });
+        }
+    }
+}
+
+/// Lights mouths as far as their lips part.
+pub(super) fn light(
+    avatars: Query<(&MorphWeights, &GeneratedAvatar, &Children), Or<(Changed<MorphWeights>, Changed<Children>)>>,
+    parts: Query<(&InMouth, &MeshMaterial3d<StandardMaterial>)>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+) {
+    for (weights, generated, children) in &avatars {
+        let light = light_within(&generated.data.head.blendshapes, weights.weights());
+        for (part, handle) in parts.iter_many(children) {
+            let colour = Color::from(LinearRgba { alpha: part.colour.alpha, ..part.colour * light });
+            if materials.get(handle).is_some_and(|material| material.base_color != colour)
+                && let Some(mut material) = materials.get_mut(handle)
+            {
+                material.base_color = colour;
+                // What is reflected goes with its square.
+                material.reflectance = part.reflectance * light.sqrt();
+            }
+        }
+    }
+}
+
+/// The part of the light in a wide open mouth that there is with an expression.
+fn light_within(blendshapes: &[Blendshape], weights: &[f32]) -> f32 {
+    let parting = |(shape, weight): (&Blendshape, &f32)| {
+        PARTING.iter().find(|(name, _)| *name == shape.name).map_or(0.0, |(_, share)| share * weight)
+    };
+    let parted = blendshapes.iter().zip(weights).map(parting).sum::<f32>().clamp(0.0, 1.0);
+    SLIT + (1.0 - SLIT) * (parted * STEPS).round() / STEPS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mouth_is_dark_until_the_lips_part() {
+        let shapes = ["eyeBlinkLeft", "jawOpen", "mouthClose", "mouthSmileLeft"].map(|name| Blendshape {
+            name: name.into(),
+            vertices: Vec::new(),
+            offsets: Vec::new(),
+        });
+        let light = |weights: [f32; 4]| light_within(&shapes, &weights);
+        assert_eq!(light([0.0; 4]), SLIT);
+        assert_eq!(light([1.0, 0.0, 0.0, 0.0]), SLIT, "lids do not part lips");
+        assert_eq!(light([0.0, 1.0, 0.0, 0.0]), 1.0);
+        assert_eq!(light([0.0, 0.6, 0.6, 0.0]), SLIT, "a lowered jaw behind closed lips");
+        let smile = light([0.0, 0.0, 0.0, 1.0]);
+        assert!(smile > SLIT && smile < light([0.0, 0.2, 0.0, 1.0]), "{smile}");
+        assert_eq!(light([0.0, 0.2, 0.0, 0.0]), light([0.0, 0.2001, 0.0, 0.0]), "a tremor changes no material");
+    }
+}
