@@ -5,6 +5,7 @@ pub mod avatar;
 pub mod bundle;
 pub mod diffusion;
 pub mod face;
+pub mod fitting;
 pub mod pipeline;
 mod plugin;
 pub mod runtime;

@@ -22,6 +22,8 @@ pub struct TemplateHead {
     pub blendshapes: Vec<Blendshape>,
     /// Where each landmark of the face front-end lies on the surface, in the order of its landmarks.
     pub landmarks: Vec<SurfacePoint>,
+    /// How far each landmark moves with each shape coefficient `[K][L]`, in metres per unit of the coefficient.
+    pub landmark_basis: Vec<Vec<Vec3>>,
     /// What the texels of the skin's maps show.
     pub masks: HeadMasks,
     /// How the eyes are turned and painted.
@@ -176,6 +178,7 @@ mod tests {
         assert_eq!(expected[0], head.positions[0]);
         assert_eq!(expected[1], 0.5 * head.positions[4] + 0.5 * head.positions[5]);
         assert!(found.iter().zip(expected).all(|(found, expected)| found.distance(expected + Vec3::Z) < 1e-6));
+        assert_eq!(head.landmark_basis, [[Vec3::new(0.0, 0.0, 0.5); 2], [Vec3::new(0.5, 0.0, -0.25); 2]]);
     }
 
     #[test]

@@ -31,13 +31,16 @@ pub(super) fn read(
     let file = TemplateFile { path, template, content };
     file.expect(template.version == LAYOUT_VERSION, "the layout's version", LAYOUT_VERSION, template.version)?;
     let vertices = template.vertices;
+    let triangles = file.triangles()?;
+    let landmarks = file.landmarks(landmarks)?;
     Ok(TemplateHead {
         positions: file.vectors("positions", vertices)?,
-        triangles: file.triangles()?,
+        landmark_basis: file.landmark_basis(&triangles, &landmarks)?,
+        triangles,
         uv: file.floats("uv", &[vertices, 2])?.as_chunks::<2>().0.iter().copied().map(Vec2::from_array).collect(),
         parts: template.parts.clone(),
         blendshapes: file.blendshapes()?,
-        landmarks: file.landmarks(landmarks)?,
+        landmarks,
         masks: file.masks()?,
         eyes: template.eyes.clone(),
     })
@@ -102,6 +105,44 @@ impl<'a> TemplateFile<'a> {
         }
         let points = triangles.into_iter().zip(weights);
         Ok(points.map(|(triangle, weights)| SurfacePoint { triangle, weights }).collect())
+    }
+
+    /// How far each landmark moves with each shape coefficient, in metres per standard deviation, `[K][L]`.
+    fn landmark_basis(
+        &self,
+        triangles: &[[u16; 3]],
+        landmarks: &[SurfacePoint],
+    ) -> Result<Vec<Vec<Vec3>>, BundleError> {
+        let Template { vertices, components, .. } = *self.template;
+        let halves = self.rows("basis_f16").min(components);
+        let bytes = components - halves;
+        let half = self.section("basis_f16", SectionType::F16, &[halves, vertices, 3])?;
+        let byte = self.section("basis_i8", SectionType::I8, &[bytes, vertices, 3])?;
+        let scales = self.floats("basis_scale", &[components])?;
+        let stored = |component: usize, vertex: usize| {
+            let number = |axis: usize| match component.checked_sub(halves) {
+                None => {
+                    let start = 2 * ((component * vertices + vertex) * 3 + axis);
+                    f16::from_le_bytes([half[start], half[start + 1]]).to_f32()
+                }
+                Some(component) => f32::from(byte[(component * vertices + vertex) * 3 + axis] as i8),
+            };
+            Vec3::new(number(0), number(1), number(2))
+        };
+        let basis: Vec<Vec<Vec3>> = (0..components)
+            .map(|component| {
+                let moved = |point: &SurfacePoint| {
+                    let [a, b, c] = triangles[usize::from(point.triangle)]
+                        .map(|corner| scales[component] * stored(component, usize::from(corner)));
+                    point.weights.x * a + point.weights.y * b + point.weights.z * c
+                };
+                landmarks.iter().map(moved).collect()
+            })
+            .collect();
+        match basis.iter().flatten().find(|offset| !offset.is_finite()) {
+            Some(offset) => Err(self.refuse(&place("basis_f16"), "finite numbers", offset)),
+            None => Ok(basis),
+        }
     }
 
     fn masks(&self) -> Result<HeadMasks, BundleError> {
@@ -235,7 +276,7 @@ pub(super) mod tests {
         pub fn new() -> Self {
             let description = json!({
                 "file": {"path": "template.bin", "bytes": 0, "sha256": ""},
-                "version": 1, "frame": "metres, Y up", "vertices": 6, "triangles": 2, "components": 1,
+                "version": 1, "frame": "metres, Y up", "vertices": 6, "triangles": 2, "components": 2,
                 "blendshapes": ["jawOpen", "eyeBlinkLeft"],
                 "parts": [
                     {"name": "skin", "material": "skin", "vertices": [0, 3], "triangles": [0, 1]},
@@ -252,6 +293,9 @@ pub(super) mod tests {
             let positions = [corners, corners.map(|[x, y, _]| [x, y, 0.25])].concat();
             tiny.set_floats("positions", &[6, 3], &positions.concat());
             tiny.set_indices("triangles", &[2, 3], &[0, 1, 2, 3, 4, 5]);
+            tiny.set_halves("basis_f16", &[1, 6, 3], &[0.0, 0.0, 1.0].repeat(6));
+            tiny.set_bytes("basis_i8", &[1, 6, 3], &[2, 0, 0xff].repeat(6));
+            tiny.set_floats("basis_scale", &[2], &[0.5, 0.25]);
             tiny.set_floats("uv", &[6, 2], &[0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.5]);
             tiny.set_starts(&[0, 2, 3]);
             tiny.set_indices("blendshape_vertices", &[3], &[0, 2, 2]);
@@ -287,6 +331,10 @@ pub(super) mod tests {
         fn set_halves(&mut self, name: &str, shape: &[usize], values: &[f32]) {
             let halves = values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes());
             self.set(name, "f16", shape, &halves.collect::<Vec<_>>());
+        }
+
+        fn set_bytes(&mut self, name: &str, shape: &[usize], values: &[u8]) {
+            self.set(name, "i8", shape, values);
         }
 
         fn set_indices(&mut self, name: &str, shape: &[usize], values: &[u16]) {
@@ -339,7 +387,7 @@ pub(super) mod tests {
     #[test]
     fn content_that_is_no_head_is_refused_where_it_is_not() {
         type Edit = fn(&mut Tiny);
-        let edits: [(&str, &str, Edit); 22] = [
+        let edits: [(&str, &str, Edit); 25] = [
             ("the layout's version", "2", |t| t.template.version = 2),
             ("section `positions`", "none", |t| drop(t.template.sections.remove("positions"))),
             ("section `positions`", "f16[6, 3]", |t| t.set_halves("positions", &[6, 3], &[0.0; 18])),
@@ -360,6 +408,9 @@ pub(super) mod tests {
             ("section `landmark_triangles`", "2", |t| t.set_indices("landmark_triangles", &[2], &[0, 2])),
             ("section `landmark_triangles`", "u16[3]", |t| t.repeat_landmarks(3)),
             ("section `landmark_bary`", "1.5", |t| t.set_floats("landmark_bary", &[2, 3], &[0.5; 6])),
+            ("section `basis_f16`", "NaN", |t| t.set_halves("basis_f16", &[1, 6, 3], &[f32::NAN; 18])),
+            ("section `basis_i8`", "i8[2, 6, 3]", |t| t.set_bytes("basis_i8", &[2, 6, 3], &[0; 36])),
+            ("section `basis_scale`", "inf", |t| t.set_floats("basis_scale", &[2], &[f32::INFINITY; 2])),
             ("section `masks_png`", "Rgb8 of 3 x 2 texels", |t| t.set_masks(&RgbImage::new(3, 2))),
             ("section `masks_png`", "an end at byte", |t| t.content.truncate(t.content.len() - 1)),
         ];

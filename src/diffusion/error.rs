@@ -35,6 +35,17 @@ pub enum DiffusionError {
         /// Training timestep of the step.
         timestep: usize,
     },
+    /// A decoder gave numbers that are not finite.
+    #[error(
+        "network `{network}` gave numbers that are not finite in `{output}`: take a guidance scale nearer to 1, or a \
+         network of higher precision"
+    )]
+    Output {
+        /// Name of the network.
+        network: String,
+        /// Name of the output.
+        output: String,
+    },
     /// The network failed, or the run was cancelled ([`RuntimeError::Cancelled`]).
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

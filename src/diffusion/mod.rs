@@ -28,6 +28,7 @@
 
 mod ddim;
 mod ddpm;
+mod decoder;
 mod denoiser;
 mod dpm_solver;
 mod error;
@@ -40,6 +41,7 @@ mod sampler;
 mod schedule;
 mod unet;
 
+pub use decoder::{DecodedMaps, Decoder, DecoderGradient};
 pub use denoiser::{Denoiser, DenoiserInput};
 pub use error::DiffusionError;
 pub use latents::{LatentLayout, Latents};

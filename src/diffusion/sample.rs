@@ -68,7 +68,7 @@ pub fn sample(
     schedule: &Schedule,
     request: &SampleRequest,
     cancel: &CancelToken,
-    hook: &mut dyn FnMut(SampleStep, &mut Latents) -> Result<(), RuntimeError>,
+    hook: &mut dyn FnMut(SampleStep, &mut Latents) -> Result<(), DiffusionError>,
 ) -> Result<Latents, DiffusionError> {
     let options = request.options;
     check(&options)?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bevy::math::DVec2;
+use bevy::math::{DMat2, DVec2};
 use image::{Rgb, RgbImage};
 
 use super::{
@@ -43,6 +43,27 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({}-D)", self.0.len())
+    }
+}
+
+/// Where the pixels of a chip lie in its photo.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChipPlacement {
+    /// Steps in the photo, in pixels, to the chip's next pixel on the right and below.
+    pub linear: DMat2,
+    /// Place in the photo of the chip's first pixel; the centre of the photo's first pixel is (0, 0).
+    pub offset: DVec2,
+}
+
+impl ChipPlacement {
+    /// The place in the photo of a place in the chip, both in pixels.
+    pub fn apply(&self, pixel: DVec2) -> DVec2 {
+        self.linear * pixel + self.offset
+    }
+
+    /// Photo pixels that one pixel of the chip spans; below 1, the chip is enlarged.
+    pub fn scale(&self) -> f64 {
+        self.linear.x_axis.length()
     }
 }
 
@@ -122,6 +143,12 @@ impl Recogniser {
     /// Cuts the chip of a face out of a photo.
     pub(super) fn chip(&self, photo: &RgbImage, landmarks: &FaceLandmarks) -> Chip {
         Chip::cut(photo, landmarks, &self.rules.chip, self.side)
+    }
+
+    /// Where the chip of a face lies in its photo.
+    pub(super) fn placement(&self, landmarks: &FaceLandmarks) -> ChipPlacement {
+        let Affine { linear, offset } = chip_map(landmarks, &self.rules.chip, self.side).0;
+        ChipPlacement { linear, offset }
     }
 
     /// The embedding of a chip.

@@ -32,7 +32,7 @@ use image::RgbImage;
 
 pub use detect::{Detection, Keypoint};
 pub use error::{FaceError, PhotoError};
-pub use identity::Identity;
+pub use identity::{ChipPlacement, Identity};
 pub use landmarks::FaceLandmarks;
 pub use photo::{PhotoLimits, decode as decode_photo, open as open_photo};
 pub use quality::{Quality, QualityWarning};
@@ -79,6 +79,8 @@ pub struct Face {
     pub landmarks: FaceLandmarks,
     /// The aligned face as the recogniser sees it, sRGB.
     pub chip: RgbImage,
+    /// Where the chip lies in the photo.
+    pub placement: ChipPlacement,
     /// Who it is.
     pub identity: Identity,
     /// How far the identity can be relied on.
@@ -163,7 +165,8 @@ impl FaceAnalyser {
         let chip = self.recogniser.chip(photo, &landmarks);
         let identity = self.recogniser.identify(&chip, cancel)?;
         let quality = Quality::measure(&landmarks, &self.index, &chip, &self.reliable);
-        Ok(Face { detection, landmarks, chip: chip.to_image(), identity, quality })
+        let placement = self.recogniser.placement(&landmarks);
+        Ok(Face { detection, landmarks, chip: chip.to_image(), placement, identity, quality })
     }
 
     /// Finds the faces of a photo and takes the identity of one of them.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::BundleId;
-use crate::{bundle::BundleError, diffusion::DiffusionError, face::FaceError, runtime::RuntimeError};
+use crate::{
+    bundle::BundleError, diffusion::DiffusionError, face::FaceError, fitting::FittingError, runtime::RuntimeError,
+};
 
 /// A generation that was refused, failed or was cancelled.
 #[derive(Debug, thiserror::Error)]
@@ -69,17 +71,6 @@ pub enum PipelineError {
         /// What holds them.
         what: &'static str,
     },
-    /// A decoder gave numbers that are not finite.
-    #[error(
-        "network `{network}` gave numbers that are not finite in `{output}`: take a guidance scale nearer to 1, or a \
-         network of higher precision"
-    )]
-    Output {
-        /// Name of the network.
-        network: String,
-        /// Name of the output.
-        output: String,
-    },
     /// A recipe was written by a version of the crate that makes other recipes.
     #[error("the recipe has version {found}, this version of bevy_fitdiff reads version {expected}: generate anew")]
     RecipeVersion {
@@ -98,6 +89,9 @@ pub enum PipelineError {
         /// The bundle of the recipe.
         found: Box<BundleId>,
     },
+    /// The photo cannot be fitted to.
+    #[error(transparent)]
+    Fitting(FittingError),
     /// The latents cannot be sampled.
     #[error(transparent)]
     Diffusion(DiffusionError),
@@ -121,6 +115,15 @@ impl From<RuntimeError> for PipelineError {
         match error {
             RuntimeError::Cancelled => Self::Cancelled,
             error => Self::Runtime(error),
+        }
+    }
+}
+
+impl From<FittingError> for PipelineError {
+    fn from(error: FittingError) -> Self {
+        match error {
+            FittingError::Runtime(error) => error.into(),
+            error => Self::Fitting(error),
         }
     }
 }

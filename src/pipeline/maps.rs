@@ -5,7 +5,10 @@ use std::fmt;
 use bevy::math::Vec3;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
-use crate::bundle::{ColourSpace, MapDescription, Maps};
+use crate::{
+    bundle::{ColourSpace, MapDescription, Maps},
+    diffusion::DecodedMaps,
+};
 
 /// The maps of a head in the UV space of its template: row-major, `size` × `size` texels, origin top-left. Texels off
 /// the template's chart ([`HeadMasks::chart`](crate::bundle::HeadMasks::chart)) mean nothing.
@@ -33,8 +36,9 @@ impl fmt::Debug for AvatarMaps {
 }
 
 impl AvatarMaps {
-    /// Encodes what the decoder gives: finite numbers, channel after channel, as many as `maps` describes.
-    pub(super) fn encode(maps: &Maps, diffuse: &[f32], specular: &[f32], normals: &[f32]) -> Self {
+    /// Encodes what the decoder gives.
+    pub(super) fn encode(maps: &Maps, decoded: &DecodedMaps) -> Self {
+        let DecodedMaps { diffuse, specular, normals, .. } = decoded;
         let [low, high] = maps.specular.range;
         Self {
             size: maps.diffuse.size,
@@ -97,7 +101,8 @@ mod tests {
 
     /// Maps of 2² texels, their channels one after the other.
     fn encode(diffuse: &[f32; 12], specular: &[f32; 4], normals: &[f32; 12]) -> AvatarMaps {
-        AvatarMaps::encode(&generator().maps, diffuse, specular, normals)
+        let (diffuse, specular, normals) = (diffuse.to_vec(), specular.to_vec(), normals.to_vec());
+        AvatarMaps::encode(&generator().maps, &DecodedMaps { size: 2, diffuse, specular, normals })
     }
 
     #[test]

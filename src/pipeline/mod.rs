@@ -25,9 +25,9 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
-mod decode;
 mod error;
 mod fuse;
+mod guided;
 mod maps;
 mod progress;
 mod recipe;
@@ -38,18 +38,22 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use bevy::math::Vec3;
 
 pub use error::PipelineError;
+pub use guided::Guidance;
 pub use maps::AvatarMaps;
 pub use progress::{Progress, Stage};
 pub use recipe::{AvatarRecipe, BundleId, RECIPE_VERSION, RecipeSource};
 pub use request::{GenerateOptions, GenerateRequest, Source, SourcePhoto};
 
 use crate::{
-    bundle::{Bundle, Generator, ReliableRange, TemplateHead},
-    diffusion::{LatentLayout, Latents, SampleOptions, SampleRequest, Schedule, UnetDenoiser, sample},
+    bundle::{Bundle, Generator, Maps, ReliableRange, TemplateHead},
+    diffusion::{
+        Decoder, DiffusionError, LatentLayout, Latents, SampleOptions, SampleRequest, Schedule, UnetDenoiser, sample,
+    },
     face::{Face, FaceAnalyser, Identity, QualityWarning},
-    runtime::{CancelToken, Runtime, RuntimeError},
+    fitting::{Fitter, PhotoFit},
+    runtime::{CancelToken, Runtime},
 };
-use decode::Decoder;
+use guided::GuidedSampling;
 use progress::Tracker;
 
 /// An avatar as plain data.
@@ -61,12 +65,16 @@ pub struct AvatarData {
     pub vertices: Vec<Vec3>,
     /// The head's surface.
     pub maps: Arc<AvatarMaps>,
+    /// The clean latents that vertices and maps were decoded from, multiplied with the bundle's scales.
+    pub latents: Latents,
     /// Who it is; `None` for random people and given latents.
     pub identity: Option<Identity>,
     /// What makes the identity unreliable, of all photos one after the other.
     pub warnings: Vec<QualityWarning>,
-    /// What was found in the first photo.
+    /// What was found in the most reliable photo, the first of equals.
     pub face: Option<Face>,
+    /// How the avatar's face stands in that photo; `None` without a photo, without guidance, and where no head fits it.
+    pub fit: Option<PhotoFit>,
     /// What regenerates the avatar without the photo.
     pub recipe: AvatarRecipe,
 }
@@ -83,7 +91,9 @@ impl fmt::Debug for AvatarData {
 /// What the photos say.
 struct Seen {
     identity: Identity,
-    first: Face,
+    /// The most reliable face, and the number of its photo.
+    best: Face,
+    photo: usize,
     warnings: Vec<QualityWarning>,
 }
 
@@ -98,6 +108,10 @@ pub struct Pipeline {
     generator: Generator,
     head: Arc<TemplateHead>,
     bundle_id: BundleId,
+    bundle: Bundle,
+    runtime: Runtime,
+    /// Loaded with the first photo that guides.
+    fitter: Option<Fitter>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -128,6 +142,9 @@ impl Pipeline {
             generator: generator.clone(),
             head: Arc::new(bundle.load_head()?),
             bundle_id: BundleId::new(manifest),
+            bundle: bundle.clone(),
+            runtime: runtime.clone(),
+            fitter: None,
         })
     }
 
@@ -150,7 +167,7 @@ impl Pipeline {
     /// [`PipelineError::NoPhotos`], [`PipelineError::Photo`] and [`PipelineError::DifferentPeople`] when no identity
     /// can be taken from the photos; [`PipelineError::Shape`] and [`PipelineError::NotFinite`] for an identity or
     /// latents that are not of this bundle; [`PipelineError::Diffusion`] for impossible options;
-    /// [`PipelineError::Output`] and [`PipelineError::Runtime`] when a network fails.
+    /// [`PipelineError::Runtime`] when a network fails.
     pub fn generate(
         &mut self,
         request: &GenerateRequest,
@@ -173,22 +190,38 @@ impl Pipeline {
             _ => seen.as_ref().map(|seen| &seen.identity),
         };
         let resolved = options.resolve(source, &self.generator);
-        let latents = match source {
-            Source::Latents(latents) => Cow::Borrowed(latents),
+        let (latents, fit) = match source {
+            Source::Latents(latents) => (Cow::Borrowed(latents), None),
             _ => {
                 let embedding = identity.map(Identity::values);
                 let request = SampleRequest { seed: *seed, embedding, options: resolved };
-                Cow::Owned(self.sample(&request, options.preview_every, cancel, &mut tracker)?)
+                let photo = match (source, &seen) {
+                    (Source::Photos(photos), Some(seen)) => Some((&seen.best, photos[seen.photo].image.dimensions())),
+                    _ => None,
+                };
+                let (latents, fit) = match photo.filter(|_| options.guidance != Guidance::Off) {
+                    Some((face, size)) => {
+                        tracker.steps(0, None);
+                        self.guided(cancel)?.run(&request, options.guidance, face, size, cancel, &mut tracker)?
+                    }
+                    None => (self.sample(&request, options.preview_every, cancel, &mut tracker)?, None),
+                };
+                (Cow::Owned(latents), fit)
             }
         };
         tracker.decoding();
-        let maps = Arc::new(self.decoder.maps(&latents, cancel)?);
+        let maps = Arc::new(AvatarMaps::encode(&self.generator.maps, &self.decoder.maps(&latents, cancel)?));
         let vertices = self.decoder.vertices(&latents, cancel)?;
-        let recipe = self.recipe(*seed, resolved, RecipeSource::new(source, identity));
+        let recipe = match &fit {
+            // The photo is not kept, so that what it led to is.
+            Some(_) => self.recipe(*seed, SampleOptions::default(), RecipeSource::latents(&latents)),
+            None => self.recipe(*seed, resolved, RecipeSource::new(source, identity)),
+        };
         let identity = identity.cloned();
-        let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.first), seen.warnings));
+        let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.best), seen.warnings));
         tracker.finished();
-        Ok(AvatarData { head: self.head.clone(), vertices, maps, identity, warnings, face, recipe })
+        let latents = latents.into_owned();
+        Ok(AvatarData { head: self.head.clone(), vertices, maps, latents, identity, warnings, face, fit, recipe })
     }
 
     /// Generates the avatar of a recipe again: the same one, bit for bit, if bundle and backend are the same.
@@ -231,19 +264,36 @@ impl Pipeline {
     ) -> Result<Seen, PipelineError> {
         let mut identities = Vec::with_capacity(photos.len());
         let mut warnings = Vec::new();
-        let mut first = None;
+        let mut best: Option<(f32, usize, Face)> = None;
         tracker.photos(0);
         for (index, photo) in photos.iter().enumerate() {
             let analysis = self.analyser.analyse(&photo.image, photo.face, cancel);
             let face = analysis.map_err(|error| PipelineError::photo(index, photos.len(), error))?.face;
             check_identity(&face.identity, self.generator.embedding_size)?;
-            identities.push((face.identity.clone(), fuse::weight(&face.quality, &self.reliable)));
+            let weight = fuse::weight(&face.quality, &self.reliable);
+            identities.push((face.identity.clone(), weight));
             warnings.extend(&face.quality.warnings);
-            first.get_or_insert(face);
+            if best.as_ref().is_none_or(|(best, ..)| weight > *best) {
+                best = Some((weight, index, face));
+            }
             tracker.photos(index + 1);
         }
         let identity = fuse::fuse(&identities, self.same_person_distance * fuse::SAME_PERSON_SLACK)?;
-        Ok(Seen { identity, first: first.ok_or(PipelineError::NoPhotos)?, warnings })
+        let (_, photo, best) = best.ok_or(PipelineError::NoPhotos)?;
+        Ok(Seen { identity, best, photo, warnings })
+    }
+
+    /// What guided sampling works with; its networks are loaded the first time.
+    fn guided(&mut self, cancel: &CancelToken) -> Result<GuidedSampling<'_>, PipelineError> {
+        if cancel.is_cancelled() {
+            return Err(PipelineError::Cancelled);
+        }
+        let fitter = match &mut self.fitter {
+            Some(fitter) => fitter,
+            none => none.insert(Fitter::load(&self.bundle, &self.runtime, &self.generator, self.head.clone())?),
+        };
+        let (unet, schedule, decoder) = (&mut self.unet, &self.schedule, &mut self.decoder);
+        Ok(GuidedSampling { unet, schedule, decoder, fitter })
     }
 
     fn sample(
@@ -254,12 +304,12 @@ impl Pipeline {
         tracker: &mut Tracker,
     ) -> Result<Latents, PipelineError> {
         tracker.steps(0, None);
-        let decoder = &mut self.decoder;
+        let (decoder, maps) = (&mut self.decoder, &self.generator.maps);
         let latents = sample(&mut self.unet, &self.schedule, request, cancel, &mut |step, clean| {
             let done = step.index + 1;
             // The last preview would be the result, which is decoded anyway.
             let wanted = preview_every > 0 && done.is_multiple_of(preview_every) && done < step.total;
-            let preview = if wanted { preview(decoder, clean, cancel)? } else { None };
+            let preview = if wanted { preview(decoder, maps, clean, cancel)? } else { None };
             tracker.steps(done, preview);
             Ok(())
         })?;
@@ -270,14 +320,14 @@ impl Pipeline {
 /// The maps of unfinished latents, or none where these cannot be shown.
 fn preview(
     decoder: &mut Decoder,
+    maps: &Maps,
     latents: &Latents,
     cancel: &CancelToken,
-) -> Result<Option<Arc<AvatarMaps>>, RuntimeError> {
+) -> Result<Option<Arc<AvatarMaps>>, DiffusionError> {
     match decoder.maps(latents, cancel) {
-        Ok(maps) => Ok(Some(Arc::new(maps))),
-        Err(PipelineError::Cancelled) => Err(RuntimeError::Cancelled),
-        Err(PipelineError::Runtime(error)) => Err(error),
-        Err(_) => Ok(None),
+        Ok(decoded) => Ok(Some(Arc::new(AvatarMaps::encode(maps, &decoded)))),
+        Err(DiffusionError::Output { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

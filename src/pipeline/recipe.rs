@@ -111,12 +111,15 @@ impl RecipeSource {
     /// What a source is kept as, once the identity in its photos is known.
     pub(super) fn new(source: &Source, identity: Option<&Identity>) -> Self {
         match (source, identity) {
-            (Source::Latents(latents), _) => {
-                Self::Latents { reflectance: latents.reflectance().to_vec(), shape: latents.shape().to_vec() }
-            }
+            (Source::Latents(latents), _) => Self::latents(latents),
             (_, Some(identity)) => Self::Identity(identity.values().to_vec()),
             (_, None) => Self::Random,
         }
+    }
+
+    /// The source that clean latents are kept as.
+    pub(super) fn latents(latents: &Latents) -> Self {
+        Self::Latents { reflectance: latents.reflectance().to_vec(), shape: latents.shape().to_vec() }
     }
 
     fn to_source(&self, layout: LatentLayout) -> Result<Source, PipelineError> {

@@ -6,6 +6,7 @@ use bevy::reflect::{Reflect, ReflectDeserialize, ReflectSerialize, std_traits::R
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use super::Guidance;
 use crate::{
     bundle::{Generator, Temperature},
     diffusion::{Latents, SampleOptions, Sampler},
@@ -96,6 +97,8 @@ pub struct GenerateOptions {
     /// Scale of the noise, 0 or more: below 1 faces gather around what is known of the identity. Default: `None`, the
     /// temperature with which the bundle was evaluated for a known identity, and 1 for random people.
     pub temperature: Option<Temperature>,
+    /// How much work makes the avatar look like the person in the photo; without effect where there is no photo.
+    pub guidance: Guidance,
     /// Number of steps from one preview to the next; 0, the default, for none. Each preview costs one run of the
     /// reflectance decoder.
     pub preview_every: usize,
@@ -108,6 +111,7 @@ impl Default for GenerateOptions {
             steps: DEFAULT_STEPS,
             guidance_scale: None,
             temperature: None,
+            guidance: Guidance::default(),
             preview_every: 0,
         }
     }
@@ -131,11 +135,11 @@ impl GenerateOptions {
 }
 
 impl From<SampleOptions> for GenerateOptions {
-    /// The same, and no previews.
+    /// The same, and the defaults for all else.
     fn from(options: SampleOptions) -> Self {
         let SampleOptions { sampler, steps, guidance_scale, temperature } = options;
         let (guidance_scale, temperature) = (Some(guidance_scale), Some(temperature));
-        Self { sampler, steps, guidance_scale, temperature, preview_every: 0 }
+        Self { sampler, steps, guidance_scale, temperature, ..Self::default() }
     }
 }
 

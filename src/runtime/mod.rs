@@ -39,7 +39,7 @@ mod tensor;
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
@@ -54,8 +54,11 @@ pub use options::{BackendChoice, Provider, RuntimeOptions};
 pub use report::{BackendInfo, ModelReport, ProviderSkip, RuntimeReport};
 pub use tensor::{AnyTensor, Element, ElementType, Tensor, TensorSpec};
 
-/// The inference engine in use. Share it behind an [`Arc`](std::sync::Arc); loading takes `&self`.
-pub struct Runtime {
+/// The inference engine in use. Clones share it.
+#[derive(Clone)]
+pub struct Runtime(Arc<Engine>);
+
+struct Engine {
     backend: Backend,
     explicit_providers: bool,
     report: Mutex<RuntimeReport>,
@@ -98,7 +101,8 @@ impl Runtime {
             None => embedded_backend(threads)?,
         };
         let report = RuntimeReport { backend: Some(info), skipped_libraries, ..Default::default() };
-        Ok(Self { backend, explicit_providers, report: Mutex::new(report), loads: AtomicUsize::new(0) })
+        let report = Mutex::new(report);
+        Ok(Self(Arc::new(Engine { backend, explicit_providers, report, loads: AtomicUsize::new(0) })))
     }
 
     /// Loads a network from the bytes of its ONNX file.
@@ -133,7 +137,7 @@ impl Runtime {
     ) -> Result<Model, RuntimeError> {
         let start = Instant::now();
         let name = spec.name.clone();
-        let (model, provider, skipped) = match &self.backend {
+        let (model, provider, skipped) = match &self.0.backend {
             Backend::OnnxRuntime(runtime) => {
                 let (session, provider, skipped) = runtime.load(&name, onnx, weights)?;
                 (Model::new(spec, onnxruntime::NAME, Box::new(session))?, provider, skipped)
@@ -147,7 +151,7 @@ impl Runtime {
         let mut report = self.lock_report();
         for skip in &skipped {
             let said = report.models.iter().any(|model| model.skipped.contains(skip));
-            match (said, self.explicit_providers) {
+            match (said, self.0.explicit_providers) {
                 (true, _) => {}
                 (false, true) => warn!("network `{name}` does not run on {skip}; it runs on {provider}"),
                 (false, false) => info!("networks do not run on {skip}"),
@@ -155,13 +159,13 @@ impl Runtime {
         }
         report.models.retain(|model| model.name != name);
         report.models.push(ModelReport { name, provider, load_time: start.elapsed(), skipped });
-        self.loads.fetch_add(1, Ordering::Release);
+        self.0.loads.fetch_add(1, Ordering::Release);
         Ok(model)
     }
 
     /// How many networks have been loaded so far; the report is another one whenever this grows.
     pub fn loads(&self) -> usize {
-        self.loads.load(Ordering::Acquire)
+        self.0.loads.load(Ordering::Acquire)
     }
 
     /// What was found, chosen and loaded so far.
@@ -170,13 +174,13 @@ impl Runtime {
     }
 
     fn lock_report(&self) -> MutexGuard<'_, RuntimeReport> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("report", &self.report).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("report", &self.0.report).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,59 @@
+//! What a bundle offers for fitting.
+
+use std::sync::Arc;
+
+use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, ShapePrior};
+use crate::{
+    bundle::{Bundle, BundleError, Generator, Maps, TemplateHead},
+    diffusion::DecoderGradient,
+    face::Face,
+    runtime::{CancelToken, Runtime},
+};
+
+/// Steps of the landmarks' fit.
+const LANDMARK_ITERATIONS: usize = 20;
+
+/// Everything that guidance needs besides the photo.
+#[derive(Debug)]
+pub struct Fitter {
+    pub(super) head: FittingHead,
+    pub(super) maps: Maps,
+    pub(super) network: LossNetwork,
+    pub(super) gradient: DecoderGradient,
+}
+
+impl Fitter {
+    /// Loads what guidance needs of a bundle.
+    ///
+    /// # Errors
+    /// A [`BundleError`] when the bundle or one of its networks cannot be used.
+    pub fn load(
+        bundle: &Bundle,
+        runtime: &Runtime,
+        generator: &Generator,
+        template: Arc<TemplateHead>,
+    ) -> Result<Self, BundleError> {
+        Ok(Self {
+            head: FittingHead::new(template, generator.maps.diffuse.size),
+            maps: generator.maps.clone(),
+            network: LossNetwork::load(bundle, runtime, generator)?,
+            gradient: DecoderGradient::load(bundle, runtime, generator)?,
+        })
+    }
+
+    /// Takes a face of a photo of `size` pixels as the target.
+    ///
+    /// # Errors
+    /// [`FittingError::Runtime`] when the recogniser fails or `cancel` is called.
+    pub fn target(&mut self, face: &Face, size: (u32, u32), cancel: &CancelToken) -> Result<PhotoTarget, FittingError> {
+        PhotoTarget::new(face, size, &mut self.network, cancel)
+    }
+
+    /// Camera, pose and expression from the landmarks.
+    ///
+    /// # Errors
+    /// [`FittingError::Landmarks`] when they are no face's.
+    pub fn fit_landmarks(&self, target: &PhotoTarget, prior: ShapePrior) -> Result<FaceFit, FittingError> {
+        self.head.landmarks.fit(&target.landmarks, target.size, prior, None, LANDMARK_ITERATIONS)
+    }
+}

@@ -1,0 +1,239 @@
+//! Guidance: latents, pose, expression and light step towards what makes the rendered head look like the photo.
+
+use bevy::math::{Quat, Vec3};
+
+use super::{
+    FaceFit, Fitter, HeadPose, LossWeights, PhotoFit, PhotoTarget,
+    adam::Adam,
+    head::{self, decoded_gradient, surface_maps},
+    landmark_loss::{landmark, landmark_loss},
+    light,
+    losses::{self, Composite},
+    render::{DEFAULT_ROUGHNESS, Scene, ShLight, expression_gradient},
+};
+use crate::{
+    diffusion::{DecodedMaps, Decoder, DiffusionError, Latents},
+    runtime::CancelToken,
+};
+
+/// Pixels of the chip next to the face's outline that are left out of gradients: these do not see outlines move.
+const OUTLINE: usize = 2;
+
+/// Standard deviation of blendshape weights around 0.
+const EXPRESSION_DEVIATION: f32 = 0.25;
+
+/// How to guide.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GuidanceOptions {
+    /// Weights of the losses.
+    pub weights: LossWeights,
+    /// Samples along each side of a pixel of the chip.
+    pub supersampling: usize,
+    /// How far one step takes reflectance latents, shape coefficients, blendshape weights and, in radians and
+    /// decimetres, the pose.
+    pub rates: [f32; 4],
+}
+
+impl Default for GuidanceOptions {
+    fn default() -> Self {
+        Self { weights: LossWeights::default(), supersampling: 2, rates: [0.06, 0.06, 0.02, 0.008] }
+    }
+}
+
+/// The losses of a head against the photo.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses {
+    /// Distance of the embeddings of the photo and of the rendering put over it.
+    pub identity: f32,
+    /// Perceptual loss.
+    pub perceptual: f32,
+    /// Photometric loss.
+    pub photometric: f32,
+    /// Landmark loss.
+    pub landmarks: f32,
+    /// Their weighted sum.
+    pub total: f32,
+}
+
+/// A fit on its way.
+#[derive(Debug)]
+pub struct Guide<'a> {
+    fitter: &'a mut Fitter,
+    target: &'a PhotoTarget,
+    options: GuidanceOptions,
+    /// Where the head stands now.
+    pub fit: FaceFit,
+    /// The light as it was solved last.
+    pub light: ShLight,
+    steps: [Adam; 4],
+    /// How far each pixel of the photo shows the bare face, as the first step finds.
+    trust: Option<Vec<f32>>,
+}
+
+/// Gradients of the weighted losses.
+struct Gradient {
+    maps: DecodedMaps,
+    vertices: Vec<Vec3>,
+    expression: Vec<f32>,
+    /// Rotation in radians and translation in decimetres.
+    pose: [f32; 6],
+}
+
+impl<'a> Guide<'a> {
+    /// Begins at a fit of the landmarks.
+    pub fn new(
+        fitter: &'a mut Fitter,
+        target: &'a PhotoTarget,
+        fit: FaceFit,
+        latents: &Latents,
+        options: GuidanceOptions,
+    ) -> Self {
+        let kinds =
+            [(latents.reflectance().len(), 0.5), (latents.shape().len(), 0.5), (fit.expression.len(), 0.5), (6, 0.0)];
+        let light = ShLight::constant(Vec3::ONE);
+        Self {
+            fitter,
+            target,
+            options,
+            fit,
+            light,
+            steps: kinds.map(|(count, shared)| Adam::new(count, shared)),
+            trust: None,
+        }
+    }
+
+    /// One step: changes the latents, the pose and the expression, and solves the light anew. `anchor` is what the model
+    /// predicts; `rate` scales the step.
+    ///
+    /// # Errors
+    /// [`DiffusionError`] when a network fails or `cancel` is called.
+    pub fn step(
+        &mut self,
+        decoder: &mut Decoder,
+        latents: &mut Latents,
+        anchor: &Latents,
+        deviation: [f32; 2],
+        rate: f32,
+        cancel: &CancelToken,
+    ) -> Result<Losses, DiffusionError> {
+        let decoded = decoder.maps(latents, cancel)?;
+        let vertices = decoder.vertices(latents, cancel)?;
+        let (losses, gradient) = self.evaluate(&decoded, &vertices, cancel)?;
+        let mut reflectance = self.fitter.gradient.reflectance(latents, gradient.maps, cancel)?;
+        let mut shape = self.fitter.gradient.shape(latents, &gradient.vertices, cancel)?;
+        let prior = self.options.weights.prior;
+        let pull = |gradient: &mut [f32], values: &[f32], anchor: &[f32], deviation: f32| {
+            let terms = gradient.iter_mut().zip(values.iter().zip(anchor));
+            terms.for_each(|(gradient, (value, anchor))| {
+                *gradient += prior * (value - anchor) / (deviation * deviation)
+            });
+        };
+        pull(&mut reflectance, latents.reflectance(), anchor.reflectance(), deviation[0]);
+        pull(&mut shape, latents.shape(), anchor.shape(), deviation[1]);
+        let mut expression = gradient.expression;
+        let zero = vec![0.0; expression.len()];
+        pull(&mut expression, &self.fit.expression, &zero, EXPRESSION_DEVIATION);
+
+        let rates = self.options.rates.map(|each| each * rate);
+        let [of_reflectance, of_shape, of_expression, of_pose] = &mut self.steps;
+        of_reflectance.step(latents.reflectance_mut(), &reflectance, rates[0]);
+        of_shape.step(latents.shape_mut(), &shape, rates[1]);
+        of_expression.step(&mut self.fit.expression, &expression, rates[2]);
+        self.fit.expression.iter_mut().for_each(|weight| *weight = weight.clamp(0.0, 1.0));
+        let mut change = [0.0; 6];
+        of_pose.step(&mut change, &gradient.pose, rates[3]);
+        self.move_head(change);
+        self.fit.shape.copy_from_slice(latents.shape());
+        Ok(losses)
+    }
+
+    /// The fit as it stands, judged by the losses of the last step.
+    pub fn finish(self, losses: Losses) -> PhotoFit {
+        PhotoFit::new(self.target.size, self.fit, self.light, losses)
+    }
+
+    /// Losses and gradients of a decoded head.
+    fn evaluate(
+        &mut self,
+        decoded: &DecodedMaps,
+        vertices: &[Vec3],
+        cancel: &CancelToken,
+    ) -> Result<(Losses, Gradient), DiffusionError> {
+        let Fitter { head, maps, network, .. } = &mut *self.fitter;
+        let (target, weights) = (self.target, self.options.weights);
+        let posed = head.template.posed(vertices, &self.fit.expression);
+        let geometry = head.geometry.moved(&head.surface, posed.clone());
+        let textures = surface_maps(maps, decoded);
+        let view = target.view(&self.fit.camera, &self.fit.pose, self.options.supersampling);
+        let mut scene = Scene {
+            surface: &head.surface,
+            geometry: &geometry,
+            maps: &textures,
+            looks: &head.looks,
+            occlusion: Some(&head.occlusion),
+            light: self.light,
+            roughness: DEFAULT_ROUGHNESS,
+            view,
+        };
+        let visibility = scene.visibility();
+        let survey = scene.survey(&visibility, &head.mask);
+        scene.light = light::solve(&survey, &target.linear, &survey.mask);
+        self.light = scene.light;
+        let rendering = scene.render(&visibility);
+        // What lies within the face and is no skin, eyes and mouth, belongs to it.
+        let share: Vec<f32> = (0..survey.mask.len())
+            .map(|pixel| survey.mask[pixel] + rendering.coverage[pixel] - rendering.skin[pixel])
+            .collect();
+        let composite = Composite::new(&rendering, &share, target);
+        let trust = self.trust.get_or_insert_with(|| losses::trust(&rendering, &share, target));
+        let share: Vec<f32> = share.iter().zip(trust).map(|(share, trust)| share * *trust).collect();
+        let inner = losses::eroded(&share, target.side, OUTLINE);
+        let (photometric, mut by_colour) = composite.photometric(target, &inner);
+        by_colour.iter_mut().for_each(|gradient| *gradient *= weights.photometric);
+        let seen =
+            network.loss(&composite.chip, &target.impression, [weights.recognition, weights.perceptual], cancel)?;
+        let gradients = scene.gradients(&visibility, &composite.seed(&by_colour, &seen.gradient, &inner));
+
+        let mut by_vertex = gradients.vertices;
+        let rotation = self.fit.pose.rotation;
+        let (mut turn, mut shift) = (gradients.rotation, gradients.translation);
+        let (landmarks, by_landmark) = landmark_loss(head, target, &self.fit, &posed);
+        for (index, gradient) in by_landmark {
+            let view = self.fit.pose.apply(landmark(&head.template, &posed, index));
+            let gradient = weights.landmarks * gradient;
+            turn += (view - self.fit.pose.translation).cross(gradient);
+            shift += gradient;
+            let point = head.template.landmarks[index];
+            let corners = head.template.triangles[usize::from(point.triangle)];
+            for (corner, weight) in corners.into_iter().zip(point.weights.to_array()) {
+                by_vertex[usize::from(corner)] += weight * (rotation.inverse() * gradient);
+            }
+        }
+        let losses = Losses {
+            identity: seen.identity.max(0.0).sqrt(),
+            perceptual: seen.perceptual,
+            photometric,
+            landmarks,
+            total: weights.recognition * seen.identity
+                + weights.perceptual * seen.perceptual
+                + weights.photometric * photometric
+                + weights.landmarks * landmarks,
+        };
+        let mut by_maps = decoded_gradient(maps, decoded, &gradients.diffuse, &gradients.specular, &gradients.normals);
+        head::keep_details(&mut by_maps, &head.mask);
+        let gradient = Gradient {
+            maps: by_maps,
+            expression: expression_gradient(&head.template, &by_vertex),
+            vertices: by_vertex,
+            // Decimetres, so that a step means about as much as one in radians.
+            pose: [turn.x, turn.y, turn.z, 0.1 * shift.x, 0.1 * shift.y, 0.1 * shift.z],
+        };
+        Ok((losses, gradient))
+    }
+
+    fn move_head(&mut self, change: [f32; 6]) {
+        let HeadPose { rotation, translation } = &mut self.fit.pose;
+        *rotation = (Quat::from_scaled_axis(Vec3::new(change[0], change[1], change[2])) * *rotation).normalize();
+        *translation += 0.1 * Vec3::new(change[3], change[4], change[5]);
+    }
+}

@@ -1,0 +1,580 @@
+//! Camera, head pose, expression and a first shape from the landmarks of a face.
+//!
+//! The landmarks of the head are linear in shape coefficients and blendshape weights, so that a Levenberg–Marquardt fit
+//! of their projections finds all of them together: the most probable ones under Gaussian priors for the coefficients,
+//! for the weights, which stay within 0 to 1, and for the distance of the camera.
+
+use bevy::math::{Mat3, Quat, Vec2, Vec3};
+use nalgebra::{DMatrix, DVector, Matrix3};
+
+use super::{Camera, FittingError, HeadPose};
+use crate::bundle::TemplateHead;
+
+/// Standard deviation of a landmark, as a share of the face's size in the photo. Neighbours err together: it is larger
+/// than what a single one is off.
+const LANDMARK_DEVIATION: f64 = 0.022;
+
+/// How much less the depth that the landmark network guesses is trusted.
+const DEPTH_DEVIATION: f64 = 3.0;
+
+/// Errors beyond so many deviations lose their influence (Geman and McClure).
+const OUTLIER: f64 = 4.0;
+
+/// Standard deviation of blendshape weights around 0.
+const EXPRESSION_DEVIATION: f64 = 0.25;
+
+/// Most probable distance of the camera in metres, and the deviation of its logarithm.
+const DISTANCE: (f64, f64) = (0.6, 0.45);
+
+/// Cosines between the surface and the way to the camera under which a landmark counts least and fully: at the outline
+/// the place that is seen slides over the surface.
+const FACING: [f32; 2] = [0.0, 0.5];
+
+/// Weight of landmarks that face away.
+const LEAST_WEIGHT: f32 = 0.02;
+
+/// How often a step is taken again without the weights that it would take beyond their range.
+const BOUND_ROUNDS: usize = 4;
+
+/// Rotation, place and size of the head.
+const RIGID: usize = 7;
+
+/// What is known of a shape before the landmarks are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct ShapePrior<'a> {
+    /// Most probable coefficients `[K]`, in standard deviations of the shape basis.
+    pub mean: &'a [f32],
+    /// How far they may be off, in the same unit.
+    pub deviation: f32,
+}
+
+/// How a face stands in a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaceFit {
+    /// The photo's camera.
+    pub camera: Camera,
+    /// Where the head is.
+    pub pose: HeadPose,
+    /// Blendshape weights in the template's order, 0 to 1.
+    pub expression: Vec<f32>,
+    /// Shape coefficients `[K]`, in standard deviations of the shape basis.
+    pub shape: Vec<f32>,
+    /// Root mean square distance between the landmarks and their projections, by weight, as a share of the face's size
+    /// in the photo.
+    pub landmark_error: f32,
+}
+
+/// Fits a head to landmarks.
+#[derive(Clone, Debug)]
+pub struct LandmarkFitter {
+    mean: Vec<Vec3>,
+    /// Normals of the triangles that the landmarks lie on.
+    normals: Vec<Vec3>,
+    /// `[K][L]`
+    shape: Vec<Vec<Vec3>>,
+    /// `[E]`, each with the landmarks that move.
+    expression: Vec<Vec<(usize, Vec3)>>,
+}
+
+/// A fit on its way.
+#[derive(Clone)]
+struct State {
+    rotation: Mat3,
+    /// Where the head's origin is seen, in metres at its distance.
+    across: Vec2,
+    log_distance: f64,
+    /// Logarithm of photo pixels per metre at the head.
+    log_scale: f64,
+    expression: Vec<f64>,
+    shape: Vec<f64>,
+}
+
+/// The normal equations of a step.
+struct Step {
+    matrix: DMatrix<f64>,
+    gradient: DVector<f64>,
+}
+
+impl LandmarkFitter {
+    /// Prepares to fit a template head.
+    pub fn new(head: &TemplateHead) -> Self {
+        let normal = |triangle: u16| {
+            let [a, b, c] = head.triangles[usize::from(triangle)].map(|corner| head.positions[usize::from(corner)]);
+            (b - a).cross(c - a).normalize_or(Vec3::Z)
+        };
+        let zeros = vec![Vec3::ZERO; head.positions.len()];
+        let moved = |index: usize| {
+            let mut weights = vec![0.0; index + 1];
+            weights[index] = 1.0;
+            let offsets = head.landmark_positions(&head.posed(&zeros, &weights));
+            offsets.into_iter().enumerate().filter(|(_, offset)| *offset != Vec3::ZERO).collect()
+        };
+        Self {
+            mean: head.landmark_positions(&head.positions),
+            normals: head.landmarks.iter().map(|point| normal(point.triangle)).collect(),
+            shape: head.landmark_basis.clone(),
+            expression: (0..head.blendshapes.len()).map(moved).collect(),
+        }
+    }
+
+    /// Fits the head to `landmarks`: x and y in photo pixels, z in the same unit, smaller towards the camera. `size` is
+    /// the photo's, in pixels. It begins at `start`, or where the landmarks' depth puts the mean head.
+    ///
+    /// # Errors
+    /// [`FittingError::Landmarks`] when there are not as many landmarks as the head has, when they are not finite, or
+    /// when they all lie in one place.
+    pub fn fit(
+        &self,
+        landmarks: &[Vec3],
+        size: (u32, u32),
+        prior: ShapePrior,
+        start: Option<&FaceFit>,
+        iterations: usize,
+    ) -> Result<FaceFit, FittingError> {
+        let centre = 0.5 * (Vec2::new(size.0 as f32, size.1 as f32) - 1.0);
+        let refuse = |reason: String| FittingError::Landmarks { reason };
+        if landmarks.len() != self.mean.len() {
+            return Err(refuse(format!("{} of {} were found", landmarks.len(), self.mean.len())));
+        }
+        if !landmarks.iter().all(|point| point.is_finite()) {
+            return Err(refuse("they are not finite".into()));
+        }
+        let observed: Vec<Vec3> = landmarks.iter().map(|point| *point - centre.extend(0.0)).collect();
+        let mut state = match start {
+            Some(start) => State::new(start),
+            None => self.start(&observed, prior).ok_or_else(|| refuse("they lie in one place".into()))?,
+        };
+        let face = face_size(&observed);
+        let mut damping = 1e-3;
+        let mut cost = self.cost(&state, &observed, face, prior);
+        for _ in 0..iterations {
+            let step = self.linearise(&state, &observed, face, prior);
+            let next = state.stepped(&step, damping);
+            let next_cost = next.as_ref().map_or(f64::INFINITY, |next| self.cost(next, &observed, face, prior));
+            if let Some(next) = next.filter(|_| next_cost <= cost) {
+                (state, cost) = (next, next_cost);
+                damping = (damping * 0.3).max(1e-6);
+            } else {
+                damping *= 10.0;
+            }
+        }
+        Ok(self.finish(&state, &observed, face, centre))
+    }
+
+    /// The mean head, turned and sized as the landmarks are in space (Umeyama 1991).
+    fn start(&self, observed: &[Vec3], prior: ShapePrior) -> Option<State> {
+        let count = observed.len() as f32;
+        let seen: Vec<Vec3> = observed.iter().map(|point| Vec3::new(point.x, -point.y, -point.z)).collect();
+        let (seen_mean, mean) = (seen.iter().sum::<Vec3>() / count, self.mean.iter().sum::<Vec3>() / count);
+        let mut covariance = Matrix3::<f64>::zeros();
+        let (mut spread, mut size) = (0.0_f64, 0.0_f64);
+        for (seen, point) in seen.iter().zip(&self.mean) {
+            let (seen, point) = ((seen - seen_mean).as_dvec3(), (point - mean).as_dvec3());
+            covariance += Matrix3::from_fn(|row, column| seen[row] * point[column]);
+            spread += point.length_squared();
+            size += seen.length_squared();
+        }
+        if size < 1e-6 * f64::from(count) {
+            return None;
+        }
+        let svd = covariance.svd(true, true);
+        let (left, right) = (svd.u?, svd.v_t?);
+        let mut signs = Matrix3::identity();
+        signs[(2, 2)] = (left * right).determinant().signum();
+        let turn = left * signs * right;
+        let scale = (Matrix3::from_diagonal(&svd.singular_values) * signs).trace() / spread;
+        if !(scale.is_finite() && scale > 0.0) {
+            return None;
+        }
+        let rotation = Mat3::from_cols_array(&std::array::from_fn(|i| turn[(i % 3, i / 3)] as f32));
+        let place = seen_mean / scale as f32 - rotation * mean;
+        Some(State {
+            rotation,
+            across: place.truncate(),
+            log_distance: DISTANCE.0.ln(),
+            log_scale: scale.ln(),
+            expression: vec![0.0; self.expression.len()],
+            shape: prior.mean.iter().map(|&value| value.into()).collect(),
+        })
+    }
+
+    /// The landmarks in head space.
+    fn landmarks(&self, state: &State) -> Vec<Vec3> {
+        let mut points = self.mean.clone();
+        for (basis, &coefficient) in self.shape.iter().zip(&state.shape) {
+            points.iter_mut().zip(basis).for_each(|(point, &offset)| *point += coefficient as f32 * offset);
+        }
+        for (moved, &weight) in self.expression.iter().zip(&state.expression) {
+            moved.iter().filter(|_| weight != 0.0).for_each(|&(index, offset)| points[index] += weight as f32 * offset);
+        }
+        points
+    }
+
+    /// How far each landmark counts: those that face the camera fully.
+    pub(super) fn facing(&self, rotation: Quat) -> Vec<f32> {
+        let weight = |normal: &Vec3| {
+            let cosine = (rotation * *normal).z;
+            let share = ((cosine - FACING[0]) / (FACING[1] - FACING[0])).clamp(0.0, 1.0);
+            LEAST_WEIGHT + (1.0 - LEAST_WEIGHT) * share * share * (3.0 - 2.0 * share)
+        };
+        self.normals.iter().map(weight).collect()
+    }
+
+    fn weights(&self, state: &State) -> Vec<f64> {
+        self.facing(Quat::from_mat3(&state.rotation)).into_iter().map(f64::from).collect()
+    }
+
+    fn cost(&self, state: &State, observed: &[Vec3], face: f64, prior: ShapePrior) -> f64 {
+        let errors = state.errors(&self.landmarks(state), observed, face);
+        let robust = |square: f64| square / (1.0 + square / (OUTLIER * OUTLIER));
+        let data: f64 = errors
+            .iter()
+            .zip(self.weights(state))
+            .map(|(error, weight)| {
+                let depth = error[2] / DEPTH_DEVIATION;
+                weight * (robust(error[0] * error[0] + error[1] * error[1]) + robust(depth * depth))
+            })
+            .sum();
+        data + state.prior_cost(prior)
+    }
+
+    /// The Gauss–Newton step's equations: half the cost's gradient and an approximation of its curvature.
+    fn linearise(&self, state: &State, observed: &[Vec3], face: f64, prior: ShapePrior) -> Step {
+        let points = self.landmarks(state);
+        let errors = state.errors(&points, observed, face);
+        let weights = self.weights(state);
+        let (expressions, shapes) = (self.expression.len(), self.shape.len());
+        let size = RIGID + expressions + shapes;
+        let mut rows = DMatrix::<f64>::zeros(size, 3 * points.len());
+        let mut residuals = DVector::<f64>::zeros(3 * points.len());
+        let unit = 1.0 / (LANDMARK_DEVIATION * face);
+        let derivatives: Vec<[Vec3; 3]> = points.iter().map(|&point| state.derivatives(point)).collect();
+        let rigid: Vec<[[f64; RIGID]; 3]> = points.iter().map(|&point| state.rigid_derivatives(point)).collect();
+        let mut scales = Vec::with_capacity(points.len());
+        for (index, error) in errors.iter().enumerate() {
+            let root = |square: f64| 1.0 / (1.0 + square / (OUTLIER * OUTLIER));
+            let plane = weights[index].sqrt() * root(error[0] * error[0] + error[1] * error[1]);
+            let depth = error[2] / DEPTH_DEVIATION;
+            let scale = [plane, plane, weights[index].sqrt() * root(depth * depth) / DEPTH_DEVIATION];
+            for axis in 0..3 {
+                let column = 3 * index + axis;
+                residuals[column] = scale[axis] * error[axis];
+                for (row, &value) in rigid[index][axis].iter().enumerate() {
+                    rows[(row, column)] = scale[axis] * unit * value;
+                }
+            }
+            scales.push(scale.map(|scale| scale * unit));
+        }
+        let mut fill = |row: usize, index: usize, offset: Vec3| {
+            for axis in 0..3 {
+                rows[(row, 3 * index + axis)] = scales[index][axis] * f64::from(derivatives[index][axis].dot(offset));
+            }
+        };
+        for (row, moved) in self.expression.iter().enumerate() {
+            moved.iter().for_each(|&(index, offset)| fill(RIGID + row, index, offset));
+        }
+        for (row, basis) in self.shape.iter().enumerate() {
+            basis.iter().enumerate().for_each(|(index, &offset)| fill(RIGID + expressions + row, index, offset));
+        }
+        // The depth of the head as a whole is not known.
+        centre_depth(&mut rows, &mut residuals, &scales);
+        let mut matrix = &rows * rows.transpose();
+        let mut gradient = &rows * residuals;
+        state.add_priors(&mut matrix, &mut gradient, prior);
+        Step { matrix, gradient }
+    }
+
+    fn finish(&self, state: &State, observed: &[Vec3], face: f64, centre: Vec2) -> FaceFit {
+        let errors = state.errors(&self.landmarks(state), observed, face);
+        let weights = self.weights(state);
+        let square = errors.iter().zip(&weights).map(|(e, weight)| weight * (e[0] * e[0] + e[1] * e[1])).sum::<f64>();
+        let mean = (square / weights.iter().sum::<f64>()).sqrt() * LANDMARK_DEVIATION;
+        let distance = state.log_distance.exp();
+        FaceFit {
+            camera: Camera { focal: (state.log_scale.exp() * distance) as f32, centre },
+            pose: HeadPose {
+                rotation: Quat::from_mat3(&state.rotation).normalize(),
+                translation: state.across.extend(-distance as f32),
+            },
+            expression: state.expression.iter().map(|&weight| weight as f32).collect(),
+            shape: state.shape.iter().map(|&value| value as f32).collect(),
+            landmark_error: mean as f32,
+        }
+    }
+}
+
+/// Takes the weighted mean off the rows of depth.
+fn centre_depth(rows: &mut DMatrix<f64>, residuals: &mut DVector<f64>, scales: &[[f64; 3]]) {
+    let total: f64 = scales.iter().map(|scale| scale[2] * scale[2]).sum();
+    for row in 0..rows.nrows() {
+        let mean = (0..scales.len()).map(|i| rows[(row, 3 * i + 2)] * scales[i][2]).sum::<f64>() / total;
+        (0..scales.len()).for_each(|i| rows[(row, 3 * i + 2)] -= mean * scales[i][2]);
+    }
+    let mean = (0..scales.len()).map(|i| residuals[3 * i + 2] * scales[i][2]).sum::<f64>() / total;
+    (0..scales.len()).for_each(|i| residuals[3 * i + 2] -= mean * scales[i][2]);
+}
+
+/// Root mean square distance of the landmarks from their middle, in pixels.
+fn face_size(observed: &[Vec3]) -> f64 {
+    let count = observed.len() as f32;
+    let mean = observed.iter().map(|point| point.truncate()).sum::<Vec2>() / count;
+    let square = observed.iter().map(|point| (point.truncate() - mean).length_squared()).sum::<f32>() / count;
+    f64::from(square.sqrt()).max(1e-3)
+}
+
+impl State {
+    fn new(fit: &FaceFit) -> Self {
+        let distance = f64::from(-fit.pose.translation.z).max(1e-3);
+        Self {
+            rotation: Mat3::from_quat(fit.pose.rotation),
+            across: fit.pose.translation.truncate(),
+            log_distance: distance.ln(),
+            log_scale: (f64::from(fit.camera.focal) / distance).ln(),
+            expression: fit.expression.iter().map(|&weight| weight.into()).collect(),
+            shape: fit.shape.iter().map(|&value| value.into()).collect(),
+        }
+    }
+
+    fn view(&self, point: Vec3) -> Vec3 {
+        self.rotation * point + self.across.extend(-self.log_distance.exp() as f32)
+    }
+
+    fn focal(&self) -> f32 {
+        (self.log_scale + self.log_distance).exp() as f32
+    }
+
+    /// Projection minus landmark in deviations, and the same of the depth less its mean.
+    fn errors(&self, points: &[Vec3], observed: &[Vec3], face: f64) -> Vec<[f64; 3]> {
+        let (focal, scale) = (self.focal(), self.log_scale.exp() as f32);
+        let unit = 1.0 / (LANDMARK_DEVIATION * face);
+        let mut errors: Vec<[f64; 3]> = points
+            .iter()
+            .zip(observed)
+            .map(|(&point, observed)| {
+                let view = self.view(point);
+                let depth = (-view.z).max(1e-3);
+                [focal * view.x / depth - observed.x, -focal * view.y / depth - observed.y, scale * depth - observed.z]
+                    .map(|error| f64::from(error) * unit)
+            })
+            .collect();
+        let mean = errors.iter().map(|error| error[2]).sum::<f64>() / errors.len() as f64;
+        errors.iter_mut().for_each(|error| error[2] -= mean);
+        errors
+    }
+
+    /// Gradients of x, y and depth (in pixels) with respect to a point in head space.
+    fn derivatives(&self, point: Vec3) -> [Vec3; 3] {
+        let turned = self.rotation.transpose();
+        self.view_derivatives(self.view(point)).map(|gradient| turned * gradient)
+    }
+
+    /// The same with respect to the point in view space.
+    fn view_derivatives(&self, view: Vec3) -> [Vec3; 3] {
+        let depth = (-view.z).max(1e-3);
+        let near = self.focal() / depth;
+        [
+            Vec3::new(near, 0.0, near * view.x / depth),
+            Vec3::new(0.0, -near, -near * view.y / depth),
+            Vec3::new(0.0, 0.0, -self.log_scale.exp() as f32),
+        ]
+    }
+
+    /// Derivatives of x, y and depth (in pixels) with respect to rotation, place, log distance and log scale.
+    fn rigid_derivatives(&self, point: Vec3) -> [[f64; RIGID]; 3] {
+        let (turned, view) = (self.rotation * point, self.view(point));
+        let gradients = self.view_derivatives(view);
+        let (focal, depth, scale) = (self.focal(), (-view.z).max(1e-3), self.log_scale.exp() as f32);
+        let places = [focal * view.x / depth, -focal * view.y / depth, scale * depth];
+        let away = -self.log_distance.exp() as f32;
+        std::array::from_fn(|axis| {
+            let gradient = gradients[axis];
+            let rotation = turned.cross(gradient);
+            // The focal length grows with the distance; what is seen as depth does not.
+            let zoom = if axis < 2 { places[axis] } else { 0.0 };
+            [rotation.x, rotation.y, rotation.z, gradient.x, gradient.y, gradient.z * away + zoom, places[axis]]
+                .map(f64::from)
+        })
+    }
+
+    fn prior_cost(&self, prior: ShapePrior) -> f64 {
+        let deviation = f64::from(prior.deviation);
+        let shape =
+            self.shape.iter().zip(prior.mean).map(|(value, &mean)| ((value - f64::from(mean)) / deviation).powi(2));
+        let expression = self.expression.iter().map(|weight| (weight / EXPRESSION_DEVIATION).powi(2));
+        let distance = ((self.log_distance - DISTANCE.0.ln()) / DISTANCE.1).powi(2);
+        shape.sum::<f64>() + expression.sum::<f64>() + distance
+    }
+
+    fn add_priors(&self, matrix: &mut DMatrix<f64>, gradient: &mut DVector<f64>, prior: ShapePrior) {
+        let mut add = |index: usize, error: f64, deviation: f64| {
+            matrix[(index, index)] += deviation.powi(-2);
+            gradient[index] += error * deviation.powi(-2);
+        };
+        add(5, self.log_distance - DISTANCE.0.ln(), DISTANCE.1);
+        for (index, &weight) in self.expression.iter().enumerate() {
+            add(RIGID + index, weight, EXPRESSION_DEVIATION);
+        }
+        for (index, (&value, &mean)) in self.shape.iter().zip(prior.mean).enumerate() {
+            add(RIGID + self.expression.len() + index, value - f64::from(mean), prior.deviation.into());
+        }
+    }
+
+    /// The state after a damped step, with blendshape weights within their range; `None` when there is none.
+    fn stepped(&self, step: &Step, damping: f64) -> Option<Self> {
+        let size = step.gradient.len();
+        let mut fixed = vec![false; size];
+        // Weights that a step would take beyond their range stay at its end, and the others step without them.
+        for round in 1.. {
+            let mut matrix = step.matrix.clone();
+            let mut gradient = step.gradient.clone();
+            for index in 0..size {
+                matrix[(index, index)] *= 1.0 + damping;
+            }
+            for index in (0..size).filter(|&index| fixed[index]) {
+                matrix.row_mut(index).fill(0.0);
+                matrix.column_mut(index).fill(0.0);
+                matrix[(index, index)] = 1.0;
+                gradient[index] = 0.0;
+            }
+            let change = -matrix.cholesky()?.solve(&gradient);
+            let mut stuck = false;
+            for (index, &weight) in self.expression.iter().enumerate() {
+                let (row, next) = (RIGID + index, weight + change[RIGID + index]);
+                if !fixed[row] && ((next < 0.0 && weight <= 0.0) || (next > 1.0 && weight >= 1.0)) {
+                    fixed[row] = true;
+                    stuck = true;
+                }
+            }
+            if !stuck || round == BOUND_ROUNDS {
+                return Some(self.moved(&change));
+            }
+        }
+        None
+    }
+
+    fn moved(&self, change: &DVector<f64>) -> Self {
+        let turn = Vec3::new(change[0] as f32, change[1] as f32, change[2] as f32);
+        let expressions = self.expression.len();
+        let expression = self.expression.iter().zip(&change.as_slice()[RIGID..]);
+        let shape = self.shape.iter().zip(&change.as_slice()[RIGID + expressions..]);
+        let rotation = Quat::from_scaled_axis(turn) * Quat::from_mat3(&self.rotation);
+        Self {
+            rotation: Mat3::from_quat(rotation.normalize()),
+            across: self.across + Vec2::new(change[3] as f32, change[4] as f32),
+            log_distance: self.log_distance + change[5],
+            log_scale: self.log_scale + change[6],
+            expression: expression.map(|(weight, change)| (weight + change).clamp(0.0, 1.0)).collect(),
+            shape: shape.map(|(value, change)| value + change).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bevy::math::EulerRot;
+
+    use super::*;
+    use crate::bundle::Bundle;
+
+    const SIZE: (u32, u32) = (640, 480);
+
+    fn head() -> TemplateHead {
+        Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap().load_head().unwrap()
+    }
+
+    /// A turned head with an expression and a shape of its own.
+    fn state(head: &TemplateHead) -> State {
+        let mut expression = vec![0.0; head.blendshapes.len()];
+        for (name, weight) in
+            [("jawOpen", 0.5), ("mouthSmileLeft", 0.6), ("mouthSmileRight", 0.6), ("browInnerUp", 0.4)]
+        {
+            let index = head.blendshapes.iter().position(|shape| shape.name == name).unwrap();
+            expression[index] = weight;
+        }
+        let shape =
+            (0..head.landmark_basis.len()).map(|k| if k < 20 { ((k * 37) % 19) as f64 / 9.0 - 1.0 } else { 0.0 });
+        State {
+            rotation: Mat3::from_euler(EulerRot::YXZ, 0.3, -0.15, 0.1),
+            across: Vec2::new(0.03, -0.02),
+            log_distance: 0.6_f64.ln(),
+            log_scale: 1500.0_f64.ln(),
+            expression,
+            shape: shape.collect(),
+        }
+    }
+
+    /// What the camera sees of a state, in photo pixels.
+    fn observe(fitter: &LandmarkFitter, state: &State) -> Vec<Vec3> {
+        let centre = 0.5 * Vec2::new(SIZE.0 as f32 - 1.0, SIZE.1 as f32 - 1.0);
+        let camera = Camera { focal: state.focal(), centre };
+        let see = |&point: &Vec3| {
+            let view = state.view(point);
+            camera.project(view).extend(state.log_scale.exp() as f32 * -view.z)
+        };
+        fitter.landmarks(state).iter().map(see).collect()
+    }
+
+    #[test]
+    fn a_known_face_is_found_again() {
+        let head = head();
+        let fitter = LandmarkFitter::new(&head);
+        let truth = state(&head);
+        let observed = observe(&fitter, &truth);
+        let mean = vec![0.0; truth.shape.len()];
+        let prior = ShapePrior { mean: &mean, deviation: 1.0 };
+        let fit = fitter.fit(&observed, SIZE, prior, None, 30).unwrap();
+        assert!(fit.landmark_error < 0.01, "{}", fit.landmark_error);
+        let angle = fit.pose.rotation.angle_between(Quat::from_mat3(&truth.rotation)).to_degrees();
+        assert!(angle < 2.0, "{angle}°");
+        let found = |name: &str| fit.expression[head.blendshapes.iter().position(|shape| shape.name == name).unwrap()];
+        assert!((found("jawOpen") - 0.5).abs() < 0.15, "{}", found("jawOpen"));
+        assert!(found("mouthSmileLeft") > 0.3 && found("mouthFrownLeft") < 0.15);
+        let seen = head.landmark_positions(&head.positions);
+        let size = seen.iter().map(|point| point.length()).sum::<f32>() / seen.len() as f32;
+        assert!((-fit.pose.translation.z / 0.6 - 1.0).abs() < 0.35, "{} of {size}", fit.pose.translation);
+    }
+
+    #[test]
+    fn steps_follow_the_gradient_of_the_cost() {
+        let head = head();
+        let fitter = LandmarkFitter::new(&head);
+        let observed = observe(&fitter, &state(&head));
+        let centre = 0.5 * Vec2::new(SIZE.0 as f32 - 1.0, SIZE.1 as f32 - 1.0);
+        let observed: Vec<Vec3> = observed.iter().map(|point| *point - centre.extend(0.0)).collect();
+        let face = face_size(&observed);
+        let mean = vec![0.1; head.landmark_basis.len()];
+        let prior = ShapePrior { mean: &mean, deviation: 0.8 };
+        let mut near = state(&head);
+        near.rotation *= Mat3::from_rotation_y(0.03);
+        near.across.x += 0.002;
+        near.log_distance += 0.05;
+        near.shape[3] += 0.4;
+        let step = fitter.linearise(&near, &observed, face, prior);
+        let size = step.gradient.len();
+        for index in [0, 1, 2, 3, 4, 5, 6, RIGID + 24, RIGID + head.blendshapes.len() + 3, size - 1] {
+            let moved = |amount: f64| {
+                let mut change = DVector::zeros(size);
+                change[index] = amount;
+                fitter.cost(&near.moved(&change), &observed, face, prior)
+            };
+            let step_size = if (3..5).contains(&index) { 2e-4 } else { 2e-3 };
+            let difference = (moved(step_size) - moved(-step_size)) / (2.0 * step_size);
+            let expected = 2.0 * step.gradient[index];
+            let tolerance = 0.05 * expected.abs().max(difference.abs()) + 0.5;
+            assert!((difference - expected).abs() < tolerance, "{index}: {difference} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn landmarks_that_are_no_face_are_refused() {
+        let head = head();
+        let fitter = LandmarkFitter::new(&head);
+        let mean = vec![0.0; head.landmark_basis.len()];
+        let prior = ShapePrior { mean: &mean, deviation: 1.0 };
+        let count = head.landmarks.len();
+        for landmarks in [vec![Vec3::ONE; count - 1], vec![Vec3::ONE; count], vec![Vec3::NAN; count]] {
+            let refused = fitter.fit(&landmarks, SIZE, prior, None, 5);
+            assert!(matches!(refused, Err(FittingError::Landmarks { .. })), "{refused:?}");
+        }
+    }
+}

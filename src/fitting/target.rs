@@ -1,0 +1,101 @@
+//! The photo as the fit sees it.
+
+use bevy::math::{DVec2, Vec2, Vec3};
+
+use super::{
+    Camera, FittingError, HeadPose, Impression, LossNetwork, colour,
+    render::{Rays, View},
+};
+use crate::{
+    face::{ChipPlacement, Face},
+    runtime::CancelToken,
+};
+
+/// What a head is fitted to: one face in a photo. All pictures are compared on the recogniser's aligned chip.
+#[derive(Clone, Debug)]
+pub struct PhotoTarget {
+    /// Size of the photo in pixels.
+    pub(super) size: (u32, u32),
+    /// x and y in photo pixels; z in the same unit, smaller towards the camera.
+    pub(super) landmarks: Vec<Vec3>,
+    pub(super) placement: ChipPlacement,
+    /// Side of the chip in pixels.
+    pub(super) side: usize,
+    /// The chip, sRGB of 0 to 1.
+    pub(super) chip: Vec<Vec3>,
+    /// The chip, linear.
+    pub(super) linear: Vec<Vec3>,
+    /// What the recogniser sees in it.
+    pub(super) impression: Impression,
+}
+
+impl PhotoTarget {
+    /// Takes a face of a photo of `size` pixels as the target.
+    ///
+    /// # Errors
+    /// [`FittingError::Runtime`] when the recogniser fails or `cancel` is called.
+    pub fn new(
+        face: &Face,
+        size: (u32, u32),
+        network: &mut LossNetwork,
+        cancel: &CancelToken,
+    ) -> Result<Self, FittingError> {
+        let chip: Vec<Vec3> = face.chip.pixels().map(|pixel| Vec3::from(pixel.0.map(f32::from)) / 255.0).collect();
+        Ok(Self {
+            size,
+            landmarks: face.landmarks.points.clone(),
+            placement: face.placement,
+            side: face.chip.width() as usize,
+            linear: chip.iter().copied().map(colour::to_linear).collect(),
+            impression: network.look_at(&chip, cancel)?,
+            chip,
+        })
+    }
+
+    /// The head in this pose, seen through the chip's pixels.
+    pub(super) fn view(&self, camera: &Camera, pose: &HeadPose, supersampling: usize) -> View {
+        let ray = |x: f64, y: f64| camera.ray(self.placement.apply(DVec2::new(x, y)).as_vec2());
+        let origin = ray(0.0, 0.0);
+        let rays = Rays { origin, right: ray(1.0, 0.0) - origin, down: ray(0.0, 1.0) - origin };
+        let HeadPose { rotation, translation } = *pose;
+        View { rotation, translation, rays, width: self.side, height: self.side, supersampling }
+    }
+
+    /// Landmarks in photo pixels.
+    pub(super) fn landmark_pixels(&self) -> impl Iterator<Item = Vec2> {
+        self.landmarks.iter().map(|point| point.truncate())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use bevy::math::{DMat2, Quat};
+
+    use super::*;
+
+    /// A square photo that is its own chip.
+    pub fn target(side: usize, chip: Vec<Vec3>) -> PhotoTarget {
+        PhotoTarget {
+            size: (side as u32, side as u32),
+            landmarks: Vec::new(),
+            placement: ChipPlacement { linear: DMat2::IDENTITY, offset: DVec2::ZERO },
+            side,
+            linear: chip.iter().copied().map(colour::to_linear).collect(),
+            chip,
+            impression: Impression::default(),
+        }
+    }
+
+    #[test]
+    fn the_view_sees_through_the_chips_pixels() {
+        let mut target = target(100, vec![Vec3::ZERO; 10_000]);
+        target.placement = ChipPlacement { linear: DMat2::from_angle(0.3) * 2.5, offset: DVec2::new(40.0, 12.0) };
+        let camera = Camera { focal: 700.0, centre: Vec2::new(320.0, 240.0) };
+        let pose = HeadPose { rotation: Quat::from_rotation_y(0.4), translation: Vec3::new(0.1, 0.05, -0.7) };
+        let view = target.view(&camera, &pose, 2);
+        let point = Vec3::new(0.02, -0.03, 0.09);
+        let seen = view.project(point).unwrap();
+        let expected = camera.project(pose.apply(point));
+        assert!(target.placement.apply(seen.as_dvec2()).as_vec2().distance(expected) < 1e-2, "{seen}");
+    }
+}

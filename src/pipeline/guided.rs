@@ -1,0 +1,97 @@
+//! Guided sampling: the avatar comes to look like the person in the photo.
+
+use serde::{Deserialize, Serialize};
+
+use super::{PipelineError, progress::Tracker};
+use crate::{
+    diffusion::{Decoder, Latents, SampleRequest, Schedule, UnetDenoiser, sample},
+    face::Face,
+    fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit, ShapePrior},
+    runtime::CancelToken,
+};
+
+/// The part of the denoising steps, from the end, that is guided: before, there is no face yet.
+const GUIDED_PART: f64 = 0.5;
+
+/// Standard deviations of the model's prediction: of reflectance latents and of shape coefficients.
+const PREDICTION_DEVIATION: [f32; 2] = [0.5, 0.7];
+
+/// Deviation of the shape in the landmarks' fit: they are too coarse to tell faces apart.
+const LANDMARK_SHAPE_DEVIATION: f32 = 0.05;
+
+/// What a guided step's size is multiplied with at the end.
+const LAST_RATE: f32 = 0.1;
+
+/// How much work is put into making an avatar look like the person in the photo.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guidance {
+    /// None: the avatar is what the model makes of the photo's embedding, a plausible relative.
+    Off,
+    /// 20 gradient steps.
+    Fast,
+    /// 60 gradient steps.
+    #[default]
+    Balanced,
+    /// 160 gradient steps.
+    Best,
+}
+
+impl Guidance {
+    /// Number of gradient steps in all.
+    pub(super) fn gradient_steps(self) -> usize {
+        match self {
+            Self::Off => 0,
+            Self::Fast => 20,
+            Self::Balanced => 60,
+            Self::Best => 160,
+        }
+    }
+}
+
+/// What guided sampling works with.
+pub(super) struct GuidedSampling<'a> {
+    pub unet: &'a mut UnetDenoiser,
+    pub schedule: &'a Schedule,
+    pub decoder: &'a mut Decoder,
+    pub fitter: &'a mut Fitter,
+}
+
+impl GuidedSampling<'_> {
+    /// Samples latents, guided by a face of a photo of `size` pixels. Without a fit, they are unguided: no head fits the
+    /// face's landmarks.
+    pub fn run(
+        &mut self,
+        request: &SampleRequest,
+        guidance: Guidance,
+        face: &Face,
+        size: (u32, u32),
+        cancel: &CancelToken,
+        tracker: &mut Tracker,
+    ) -> Result<(Latents, Option<PhotoFit>), PipelineError> {
+        let unguided = sample(self.unet, self.schedule, request, cancel, &mut |_, _| Ok(()))?;
+        let target = self.fitter.target(face, size, cancel)?;
+        let prior = ShapePrior { mean: unguided.shape(), deviation: LANDMARK_SHAPE_DEVIATION };
+        let Ok(fit) = self.fitter.fit_landmarks(&target, prior) else { return Ok((unguided, None)) };
+        let mut guide = Guide::new(self.fitter, &target, fit, &unguided, GuidanceOptions::default());
+        let steps = request.options.steps;
+        let guided = ((steps as f64 * GUIDED_PART).ceil() as usize).clamp(1, steps);
+        let all = guidance.gradient_steps();
+        let (mut done, mut losses) = (0, Losses::default());
+        let decoder = &mut *self.decoder;
+        let latents = sample(self.unet, self.schedule, request, cancel, &mut |step, clean| {
+            let index = (step.index + 1 + guided).saturating_sub(steps);
+            let anchor = clean.clone();
+            while done * guided < index * all {
+                let rate = 1.0 - (1.0 - LAST_RATE) * done as f32 / all as f32;
+                losses = guide.step(decoder, clean, &anchor, PREDICTION_DEVIATION, rate, cancel)?;
+                done += 1;
+            }
+            tracker.steps(step.index + 1, None);
+            Ok(())
+        })?;
+        let fit = guide.finish(losses);
+        let trust = f64::from(fit.confidence);
+        Ok((Latents::combine(trust, &latents, 1.0 - trust, &unguided), Some(fit)))
+    }
+}
