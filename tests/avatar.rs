@@ -21,7 +21,7 @@ use bevy::{
 };
 use bevy_fitdiff::{
     avatar::AvatarError,
-    pipeline::{GenerateOptions, PipelineError},
+    pipeline::{GenerateOptions, Guidance, PipelineError},
     prelude::*,
     runtime::{BackendChoice, RuntimeOptions},
 };
@@ -51,7 +51,7 @@ fn app() -> App {
 }
 
 fn quick() -> GenerateOptions {
-    GenerateOptions { steps: 3, ..default() }
+    GenerateOptions { steps: 3, guidance: Guidance::Off, ..default() }
 }
 
 fn app_with(settings: FitDiffSettings, runtime: RuntimeOptions) -> App {
@@ -391,7 +391,7 @@ fn settings_that_change_midway_count_from_the_next_avatar_on() {
 
 #[test]
 fn an_app_that_ends_meanwhile_does_not_wait_for_the_avatar() {
-    let long = GenerateOptions { steps: 500, ..default() };
+    let long = GenerateOptions { steps: 500, guidance: Guidance::Off, ..default() };
     let mut app = app_with(FitDiffSettings { options: long, ..default() }, default());
     let avatar = app.world_mut().spawn(Avatar::random(1)).id();
     run_until_stage(&mut app, avatar, AvatarStage::Sampling);
@@ -446,7 +446,7 @@ fn scenes_keep_the_request_and_nothing_of_the_face() {
 
 #[test]
 fn previews_emerge_where_they_are_asked_for() {
-    let options = GenerateOptions { steps: 6, preview_every: 2, ..default() };
+    let options = GenerateOptions { steps: 6, preview_every: 2, guidance: Guidance::Off, ..default() };
     let mut app = app_with(FitDiffSettings { options, ..default() }, default());
     let avatar = app.world_mut().spawn(Avatar::random(4)).id();
     let mut previews = HashSet::new();

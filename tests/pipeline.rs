@@ -10,8 +10,8 @@ use bevy_fitdiff::{
     diffusion::{DiffusionError, LatentLayout, Latents},
     face::{FaceError, Identity},
     pipeline::{
-        AvatarData, AvatarMaps, AvatarRecipe, GenerateOptions, GenerateRequest, Pipeline, PipelineError, Progress,
-        RecipeSource, Source, Stage,
+        AvatarData, AvatarMaps, AvatarRecipe, GenerateOptions, GenerateRequest, Guidance, Pipeline, PipelineError,
+        Progress, RecipeSource, Source, Stage,
     },
     runtime::CancelToken,
 };
@@ -53,7 +53,11 @@ fn pipeline() -> MutexGuard<'static, Pipeline> {
 }
 
 fn request(source: Source, seed: u64) -> GenerateRequest {
-    GenerateRequest { source, seed, options: GenerateOptions { steps: STEPS, ..Default::default() } }
+    GenerateRequest {
+        source,
+        seed,
+        options: GenerateOptions { steps: STEPS, guidance: Guidance::Off, ..Default::default() },
+    }
 }
 
 fn photos<const COUNT: usize>(photos: [RgbImage; COUNT]) -> Source {

@@ -36,7 +36,7 @@ pub struct GuidanceOptions {
 
 impl Default for GuidanceOptions {
     fn default() -> Self {
-        Self { weights: LossWeights::default(), supersampling: 2, rates: [0.06, 0.06, 0.02, 0.008] }
+        Self { weights: LossWeights::default(), supersampling: 2, rates: [0.06, 0.1, 0.02, 0.008] }
     }
 }
 

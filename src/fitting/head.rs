@@ -62,6 +62,21 @@ impl FittingHead {
         let landmarks = LandmarkFitter::new(&template);
         Self { template, surface, geometry, looks, occlusion, mask, landmarks }
     }
+
+    /// Topology and texture layout.
+    pub fn surface(&self) -> &Surface {
+        &self.surface
+    }
+
+    /// How the parts look, in their order.
+    pub fn looks(&self) -> &[PartLook] {
+        &self.looks
+    }
+
+    /// The share of the light around that reaches each vertex of the mean head, 0 to 1.
+    pub fn occlusion(&self) -> &[f32] {
+        &self.occlusion
+    }
 }
 
 fn look(material: &str, eyes: &TemplateEyes) -> PartLook {

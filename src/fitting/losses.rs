@@ -28,7 +28,7 @@ pub struct LossWeights {
 
 impl Default for LossWeights {
     fn default() -> Self {
-        Self { recognition: 150.0, perceptual: 300.0, photometric: 300.0, landmarks: 3.0, prior: 1.0 }
+        Self { recognition: 150.0, perceptual: 600.0, photometric: 300.0, landmarks: 3.0, prior: 1.0 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod adam;
 mod camera;
-mod colour;
+pub(crate) mod colour;
 mod error;
 mod eye;
 mod fit;

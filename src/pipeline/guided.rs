@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PipelineError, progress::Tracker};
+use super::{PipelineError, preview, progress::Tracker};
 use crate::{
+    bundle::Maps,
     diffusion::{Decoder, Latents, SampleRequest, Schedule, UnetDenoiser, sample},
     face::Face,
     fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit, ShapePrior},
@@ -14,13 +15,16 @@ use crate::{
 const GUIDED_PART: f64 = 0.5;
 
 /// Standard deviations of the model's prediction: of reflectance latents and of shape coefficients.
-const PREDICTION_DEVIATION: [f32; 2] = [0.5, 0.7];
+const PREDICTION_DEVIATION: [f32; 2] = [0.4, 0.7];
 
 /// Deviation of the shape in the landmarks' fit: they are too coarse to tell faces apart.
 const LANDMARK_SHAPE_DEVIATION: f32 = 0.05;
 
 /// What a guided step's size is multiplied with at the end.
 const LAST_RATE: f32 = 0.1;
+
+/// What a gradient step takes, in denoising steps.
+const GRADIENT_WORK: usize = 15;
 
 /// How much work is put into making an avatar look like the person in the photo.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,8 +42,13 @@ pub enum Guidance {
 }
 
 impl Guidance {
+    /// What sampling takes with so many denoising steps, in denoising steps.
+    pub(super) fn work(self, steps: usize) -> usize {
+        if self == Self::Off { steps } else { 2 * steps + GRADIENT_WORK * self.gradient_steps() }
+    }
+
     /// Number of gradient steps in all.
-    pub(super) fn gradient_steps(self) -> usize {
+    fn gradient_steps(self) -> usize {
         match self {
             Self::Off => 0,
             Self::Fast => 20,
@@ -54,6 +63,7 @@ pub(super) struct GuidedSampling<'a> {
     pub unet: &'a mut UnetDenoiser,
     pub schedule: &'a Schedule,
     pub decoder: &'a mut Decoder,
+    pub maps: &'a Maps,
     pub fitter: &'a mut Fitter,
 }
 
@@ -63,22 +73,25 @@ impl GuidedSampling<'_> {
     pub fn run(
         &mut self,
         request: &SampleRequest,
-        guidance: Guidance,
+        (guidance, preview_every): (Guidance, usize),
         face: &Face,
         size: (u32, u32),
         cancel: &CancelToken,
         tracker: &mut Tracker,
     ) -> Result<(Latents, Option<PhotoFit>), PipelineError> {
-        let unguided = sample(self.unet, self.schedule, request, cancel, &mut |_, _| Ok(()))?;
+        let steps = request.options.steps;
+        let unguided = sample(self.unet, self.schedule, request, cancel, &mut |step, _| {
+            tracker.steps(step.index + 1, None);
+            Ok(())
+        })?;
         let target = self.fitter.target(face, size, cancel)?;
         let prior = ShapePrior { mean: unguided.shape(), deviation: LANDMARK_SHAPE_DEVIATION };
         let Ok(fit) = self.fitter.fit_landmarks(&target, prior) else { return Ok((unguided, None)) };
         let mut guide = Guide::new(self.fitter, &target, fit, &unguided, GuidanceOptions::default());
-        let steps = request.options.steps;
         let guided = ((steps as f64 * GUIDED_PART).ceil() as usize).clamp(1, steps);
         let all = guidance.gradient_steps();
         let (mut done, mut losses) = (0, Losses::default());
-        let decoder = &mut *self.decoder;
+        let (decoder, maps) = (&mut *self.decoder, self.maps);
         let latents = sample(self.unet, self.schedule, request, cancel, &mut |step, clean| {
             let index = (step.index + 1 + guided).saturating_sub(steps);
             let anchor = clean.clone();
@@ -86,8 +99,10 @@ impl GuidedSampling<'_> {
                 let rate = 1.0 - (1.0 - LAST_RATE) * done as f32 / all as f32;
                 losses = guide.step(decoder, clean, &anchor, PREDICTION_DEVIATION, rate, cancel)?;
                 done += 1;
+                tracker.steps(steps + step.index + GRADIENT_WORK * done, None);
             }
-            tracker.steps(step.index + 1, None);
+            let preview = preview(decoder, maps, clean, step, preview_every, cancel)?;
+            tracker.steps(steps + step.index + 1 + GRADIENT_WORK * done, preview);
             Ok(())
         })?;
         let fit = guide.finish(losses);

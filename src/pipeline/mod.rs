@@ -29,6 +29,7 @@ mod error;
 mod fuse;
 mod guided;
 mod maps;
+mod portrait;
 mod progress;
 mod recipe;
 mod request;
@@ -47,7 +48,8 @@ pub use request::{GenerateOptions, GenerateRequest, Source, SourcePhoto};
 use crate::{
     bundle::{Bundle, Generator, Maps, ReliableRange, TemplateHead},
     diffusion::{
-        Decoder, DiffusionError, LatentLayout, Latents, SampleOptions, SampleRequest, Schedule, UnetDenoiser, sample,
+        Decoder, DiffusionError, LatentLayout, Latents, SampleOptions, SampleRequest, SampleStep, Schedule,
+        UnetDenoiser, sample,
     },
     face::{Face, FaceAnalyser, Identity, QualityWarning},
     fitting::{Fitter, PhotoFit},
@@ -177,7 +179,7 @@ impl Pipeline {
         let GenerateRequest { source, seed, options } = request;
         self.check(request)?;
         let mut tracker = match source {
-            Source::Photos(photos) => Tracker::new(photos.len(), options.steps, observe),
+            Source::Photos(photos) => Tracker::new(photos.len(), options.guidance.work(options.steps), observe),
             Source::Random | Source::Identity(_) => Tracker::new(0, options.steps, observe),
             Source::Latents(_) => Tracker::new(0, 0, observe),
         };
@@ -202,7 +204,8 @@ impl Pipeline {
                 let (latents, fit) = match photo.filter(|_| options.guidance != Guidance::Off) {
                     Some((face, size)) => {
                         tracker.steps(0, None);
-                        self.guided(cancel)?.run(&request, options.guidance, face, size, cancel, &mut tracker)?
+                        let how = (options.guidance, options.preview_every);
+                        self.guided(cancel)?.run(&request, how, face, size, cancel, &mut tracker)?
                     }
                     None => (self.sample(&request, options.preview_every, cancel, &mut tracker)?, None),
                 };
@@ -293,7 +296,7 @@ impl Pipeline {
             none => none.insert(Fitter::load(&self.bundle, &self.runtime, &self.generator, self.head.clone())?),
         };
         let (unet, schedule, decoder) = (&mut self.unet, &self.schedule, &mut self.decoder);
-        Ok(GuidedSampling { unet, schedule, decoder, fitter })
+        Ok(GuidedSampling { unet, schedule, decoder, maps: &self.generator.maps, fitter })
     }
 
     fn sample(
@@ -306,24 +309,28 @@ impl Pipeline {
         tracker.steps(0, None);
         let (decoder, maps) = (&mut self.decoder, &self.generator.maps);
         let latents = sample(&mut self.unet, &self.schedule, request, cancel, &mut |step, clean| {
-            let done = step.index + 1;
-            // The last preview would be the result, which is decoded anyway.
-            let wanted = preview_every > 0 && done.is_multiple_of(preview_every) && done < step.total;
-            let preview = if wanted { preview(decoder, maps, clean, cancel)? } else { None };
-            tracker.steps(done, preview);
+            let preview = preview(decoder, maps, clean, step, preview_every, cancel)?;
+            tracker.steps(step.index + 1, preview);
             Ok(())
         })?;
         Ok(latents)
     }
 }
 
-/// The maps of unfinished latents, or none where these cannot be shown.
+/// The maps of unfinished latents, at every so many steps; none where these cannot be shown.
 fn preview(
     decoder: &mut Decoder,
     maps: &Maps,
     latents: &Latents,
+    step: SampleStep,
+    every: usize,
     cancel: &CancelToken,
 ) -> Result<Option<Arc<AvatarMaps>>, DiffusionError> {
+    // The last preview would be the result, which is decoded anyway.
+    let done = step.index + 1;
+    if every == 0 || !done.is_multiple_of(every) || done == step.total {
+        return Ok(None);
+    }
     match decoder.maps(latents, cancel) {
         Ok(decoded) => Ok(Some(Arc::new(AvatarMaps::encode(maps, &decoded)))),
         Err(DiffusionError::Output { .. }) => Ok(None),

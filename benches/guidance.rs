@@ -1,0 +1,220 @@
+//! How much nearer guidance brings avatars to the people in held-out selfies, and what it costs.
+//!
+//! `FITDIFF_HELDOUT=<folder> cargo bench --profile dev --bench guidance` evaluates the folder that `python -m fitdiff
+//! heldout` writes (models/training). `FITDIFF_HELDOUT_STEP=5` takes every fifth person, `FITDIFF_GUIDANCE=fast` another
+//! quality.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use bevy::math::{Mat3, Quat, Vec3};
+use bevy_fitdiff::{
+    bundle::Bundle,
+    face::{self, FaceAnalyser, FaceChoice, Identity, PhotoLimits},
+    fitting::{
+        FittingHead,
+        render::{Rays, ShLight, View},
+    },
+    pipeline::{AvatarData, GenerateOptions, GenerateRequest, Guidance, Pipeline, Source},
+    runtime::{CancelToken, Runtime, RuntimeOptions},
+};
+use image::RgbImage;
+use nalgebra::Matrix3;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Manifest {
+    people: Vec<Person>,
+    face_vertices: PathBuf,
+    masks: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Person {
+    id: String,
+    files: Files,
+    ita_bin: String,
+    other: Photographed,
+}
+
+#[derive(Deserialize)]
+struct Files {
+    image: PathBuf,
+    other_image: PathBuf,
+    vertices: PathBuf,
+    diffuse: PathBuf,
+}
+
+/// Pose and camera of a photo.
+#[derive(Deserialize)]
+struct Photographed {
+    rotation: [[f32; 3]; 3],
+    translation: [f32; 3],
+    focal: f32,
+}
+
+/// What is measured of an avatar. The last two leave out what no photo shows: absolute size and place, and the tone.
+const MEASURES: [&str; 5] =
+    ["identity distance", "shape (mm)", "albedo (0-255)", "aligned shape (mm)", "albedo less its mean"];
+
+/// Pixels of the pictures that identities are taken from.
+const SIDE: usize = 512;
+
+struct Evaluation {
+    head: FittingHead,
+    analyser: FaceAnalyser,
+    face_vertices: Vec<bool>,
+    texels: Vec<usize>,
+}
+
+fn main() {
+    let Ok(folder) = env::var("FITDIFF_HELDOUT") else {
+        println!("not evaluated: FITDIFF_HELDOUT names no folder of held-out selfies");
+        return;
+    };
+    let folder = Path::new(&folder);
+    let step = env::var("FITDIFF_HELDOUT_STEP").map_or(1, |step| step.parse().expect("a number of people"));
+    let guidance = env::var("FITDIFF_GUIDANCE").map_or_else(
+        |_| Guidance::default(),
+        |name| serde_json::from_value(name.into()).expect("fast, balanced or best"),
+    );
+    let manifest: Manifest = serde_json::from_slice(&read(&folder.join("manifest.json"))).expect("a manifest");
+    let runtime = Runtime::new(RuntimeOptions::default()).expect("an inference engine");
+    let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).expect("the default bundle");
+    let mut pipeline = Pipeline::load(&bundle, &runtime).expect("the networks");
+    println!("{}", runtime.report());
+    let masks = image::open(folder.join(&manifest.masks)).expect("masks").to_rgb8();
+    let inside = masks.pixels().enumerate().filter(|(_, mask)| mask.0[1] > 127 && mask.0[2] > 127);
+    let mut evaluation = Evaluation {
+        head: FittingHead::new(pipeline.head().clone(), masks.width() as usize),
+        analyser: FaceAnalyser::load(&bundle, &runtime).expect("the face networks"),
+        face_vertices: read(&folder.join(&manifest.face_vertices)).iter().map(|inside| *inside != 0).collect(),
+        texels: inside.map(|(index, _)| index).collect(),
+    };
+    let mut rows: Vec<(String, [[f64; MEASURES.len()]; 2])> = Vec::new();
+    let mut time = [Duration::ZERO; 2];
+    for person in manifest.people.iter().step_by(step) {
+        let mut measured = [[0.0; MEASURES.len()]; 2];
+        let mut confidence = 0.0;
+        for (index, guidance) in [Guidance::Off, guidance].into_iter().enumerate() {
+            let photo = face::open_photo(folder.join(&person.files.image), &PhotoLimits::default()).expect("a selfie");
+            let options = GenerateOptions { steps: 20, guidance, ..Default::default() };
+            let request = GenerateRequest { source: Source::Photos(vec![photo.into()]), seed: 1, options };
+            let start = Instant::now();
+            let data = pipeline.generate(&request, &CancelToken::default(), &mut |_| {}).expect("an avatar");
+            time[index] += start.elapsed();
+            measured[index] = evaluation.measure(&data, person, folder);
+            confidence = data.fit.map_or(confidence, |fit| fit.confidence);
+        }
+        let shown = (0..MEASURES.len()).map(|i| format!("{:.2} {:.2}", measured[0][i], measured[1][i]));
+        println!("{} {:12} {:.2} | {}", person.id, person.ita_bin, confidence, shown.collect::<Vec<_>>().join(" | "));
+        rows.push((person.ita_bin.clone(), measured));
+    }
+    report(&rows);
+    let people = rows.len() as u32;
+    println!("seconds a person: {:.1?} unguided, {:.1?} guided", time[0] / people, time[1] / people);
+}
+
+fn report(rows: &[(String, [[f64; MEASURES.len()]; 2])]) {
+    let mut bins: Vec<&str> = rows.iter().map(|(bin, _)| bin.as_str()).collect();
+    bins.sort_unstable();
+    bins.dedup();
+    for bin in ["all"].into_iter().chain(bins) {
+        let rows: Vec<_> = rows.iter().filter(|(of, _)| bin == "all" || of == bin).map(|(_, row)| row).collect();
+        println!("{bin}: {} people", rows.len());
+        for (index, name) in MEASURES.iter().enumerate() {
+            let mean = |which: usize| rows.iter().map(|row| row[which][index]).sum::<f64>() / rows.len() as f64;
+            let worse = rows.iter().filter(|row| row[1][index] > row[0][index]).count();
+            let change = 100.0 * (mean(1) / mean(0) - 1.0);
+            println!("  {name}: {:.3} -> {:.3} ({change:+.1} %), worse for {worse}", mean(0), mean(1));
+        }
+    }
+}
+
+impl Evaluation {
+    fn measure(&mut self, data: &AvatarData, person: &Person, folder: &Path) -> [f64; MEASURES.len()] {
+        let bytes = read(&folder.join(&person.files.vertices));
+        let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().copied().map(f32::from_le_bytes).collect();
+        let truth: Vec<Vec3> = numbers.as_chunks::<3>().0.iter().copied().map(Vec3::from_array).collect();
+        let face = |vertices: &[Vec3]| -> Vec<Vec3> {
+            vertices.iter().zip(&self.face_vertices).filter(|(_, inside)| **inside).map(|(vertex, _)| *vertex).collect()
+        };
+        let (found, truth) = (face(&data.vertices), face(&truth));
+        let diffuse = image::open(folder.join(&person.files.diffuse)).expect("an albedo map").to_rgb8();
+        let [albedo, pattern] = self.albedo(data, &diffuse);
+        let other = image::open(folder.join(&person.files.other_image)).expect("a second photo").to_rgb8();
+        let identity = self.identity(&other).expect("a face in the second photo");
+        let seen = self.seen(data, &person.other);
+        let distance = seen.map_or(f64::NAN, |seen| seen.distance(&identity).into());
+        [distance, vertex_error(&found, &truth), albedo, vertex_error(&aligned(&found, &truth), &truth), pattern]
+    }
+
+    fn identity(&mut self, picture: &RgbImage) -> Option<Identity> {
+        let analysis = self.analyser.analyse(picture, FaceChoice::MostProminent, &CancelToken::default());
+        analysis.ok().map(|analysis| analysis.face.identity)
+    }
+
+    /// The avatar's identity in the pose of the second photo, in a light of its own.
+    fn seen(&mut self, data: &AvatarData, photo: &Photographed) -> Option<Identity> {
+        let columns = std::array::from_fn(|i| photo.rotation[i % 3][i / 3]);
+        let rotation = Quat::from_mat3(&Mat3::from_cols_array(&columns)).normalize();
+        let field_of_view = 2.0 * (0.5 * SIDE as f32 / photo.focal).atan();
+        let rays = Rays::perspective(field_of_view, SIDE, SIDE);
+        let translation = photo.translation.into();
+        let view = View { rotation, translation, rays, width: SIDE, height: SIDE, supersampling: 2 };
+        let mut light = ShLight::constant(Vec3::splat(0.9));
+        light.0[2] = Vec3::splat(0.4);
+        light.0[3] = Vec3::splat(0.3);
+        let picture = data.portrait(&self.head, view, light, &[], [90, 95, 100]);
+        self.identity(&picture)
+    }
+
+    /// Mean absolute difference of sRGB values, and the same less the mean difference of each channel.
+    fn albedo(&self, data: &AvatarData, truth: &RgbImage) -> [f64; 2] {
+        let truth = truth.as_raw();
+        let mut sums = [0.0; 2];
+        for channel in 0..3 {
+            let difference =
+                |&texel: &usize| f64::from(data.maps.diffuse[texel][channel]) - f64::from(truth[3 * texel + channel]);
+            let differences: Vec<f64> = self.texels.iter().map(difference).collect();
+            let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+            let absolute = |offset: f64| differences.iter().map(|value| (value - offset).abs()).sum::<f64>();
+            sums[0] += absolute(0.0);
+            sums[1] += absolute(mean);
+        }
+        sums.map(|sum| sum / (3 * self.texels.len()) as f64)
+    }
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Mean distance in millimetres.
+fn vertex_error(found: &[Vec3], truth: &[Vec3]) -> f64 {
+    1e3 * found.iter().zip(truth).map(|(a, b)| f64::from(a.distance(*b))).sum::<f64>() / truth.len() as f64
+}
+
+/// `points` after the similarity that brings them nearest to `truth` (Umeyama 1991).
+fn aligned(points: &[Vec3], truth: &[Vec3]) -> Vec<Vec3> {
+    let count = points.len() as f32;
+    let (from, to) = (points.iter().sum::<Vec3>() / count, truth.iter().sum::<Vec3>() / count);
+    let mut covariance = Matrix3::<f64>::zeros();
+    let mut spread = 0.0;
+    for (point, truth) in points.iter().zip(truth) {
+        let (point, truth) = ((*point - from).as_dvec3(), (*truth - to).as_dvec3());
+        covariance += Matrix3::from_fn(|row, column| truth[row] * point[column]);
+        spread += point.length_squared();
+    }
+    let svd = covariance.svd(true, true);
+    let (left, right) = (svd.u.expect("asked for"), svd.v_t.expect("asked for"));
+    let mut signs = Matrix3::identity();
+    signs[(2, 2)] = (left * right).determinant().signum();
+    let scale = (Matrix3::from_diagonal(&svd.singular_values) * signs).trace() / spread;
+    let turn = left * signs * right;
+    let turn = Mat3::from_cols_array(&std::array::from_fn(|i| turn[(i % 3, i / 3)] as f32));
+    points.iter().map(|point| scale as f32 * (turn * (*point - from)) + to).collect()
+}

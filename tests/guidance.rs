@@ -1,0 +1,135 @@
+//! Guidance: what it promises of a real photo, and that its gradients are those of the networks.
+
+mod common;
+
+use std::f32::consts::PI;
+
+use bevy::math::{Quat, Vec3};
+use bevy_fitdiff::{
+    diffusion::{DecodedMaps, Decoder, DecoderGradient, LatentLayout, Latents, NoiseSource},
+    face::{FaceAnalyser, FaceChoice, Identity},
+    fitting::{
+        FittingHead,
+        render::{Rays, ShLight, View},
+    },
+    pipeline::{AvatarData, GenerateOptions, GenerateRequest, Guidance, Pipeline, RecipeSource, Source},
+    runtime::{CancelToken, Runtime, RuntimeOptions},
+};
+use common::{ASTRONAUT, bundle, selfie};
+
+fn runtime() -> Runtime {
+    Runtime::new(RuntimeOptions::default()).unwrap()
+}
+
+fn generate(pipeline: &mut Pipeline, guidance: Guidance) -> AvatarData {
+    let options = GenerateOptions { steps: 10, guidance, ..Default::default() };
+    let request = GenerateRequest { source: Source::Photos(vec![selfie(ASTRONAUT).into()]), seed: 3, options };
+    pipeline.generate(&request, &CancelToken::default(), &mut |_| {}).unwrap()
+}
+
+/// The avatar's identity as a camera sees it that guidance never saw: turned by 15°, lit from the other side.
+fn seen_from_elsewhere(data: &AvatarData, analyser: &mut FaceAnalyser) -> Identity {
+    let head = FittingHead::new(data.head.clone(), data.maps.size);
+    let mut light = ShLight::constant(Vec3::splat(0.9));
+    light.0[3] = Vec3::splat(0.5);
+    light.0[2] = Vec3::splat(0.4);
+    let view = View {
+        rotation: Quat::from_rotation_y(15.0_f32.to_radians()),
+        translation: Vec3::new(0.0, 0.03, -0.9),
+        rays: Rays::perspective(0.45, 400, 400),
+        width: 400,
+        height: 400,
+        supersampling: 2,
+    };
+    let picture = data.portrait(&head, view, light, &[], [90, 95, 100]);
+    analyser.analyse(&picture, FaceChoice::MostProminent, &CancelToken::default()).unwrap().face.identity
+}
+
+#[test]
+fn the_avatar_of_a_photo_comes_nearer_to_the_person() {
+    let (runtime, bundle) = (runtime(), bundle());
+    let mut pipeline = Pipeline::load(&bundle, &runtime).unwrap();
+    let mut analyser = FaceAnalyser::load(&bundle, &runtime).unwrap();
+    let unguided = generate(&mut pipeline, Guidance::Off);
+    let guided = generate(&mut pipeline, Guidance::Fast);
+
+    assert!(unguided.fit.is_none());
+    let fit = guided.fit.as_ref().expect("the photo guides");
+    assert!(fit.confidence > 0.5, "{fit:?}");
+    let yaw = 2.0 * fit.pose.rotation.y.asin().to_degrees();
+    assert!(yaw.abs() < 25.0, "she looks nearly straight into the camera: {yaw}°");
+    let chin = guided.face.as_ref().unwrap().landmarks.pixel(152);
+    let posed = guided.head.posed(&guided.vertices, &fit.expression);
+    let place = fit.camera.project(fit.pose.apply(guided.head.landmark_positions(&posed)[152]));
+    assert!(place.distance(chin) < 12.0, "the chin is at {chin}, rendered at {place}");
+
+    let person = guided.identity.as_ref().unwrap();
+    let [before, after] = [&unguided, &guided].map(|data| seen_from_elsewhere(data, &mut analyser).distance(person));
+    assert!(after < before, "{before} became {after}");
+
+    let RecipeSource::Latents { .. } = &guided.recipe.source else { panic!("{:?}", guided.recipe) };
+    let again = pipeline.regenerate(&guided.recipe, &CancelToken::default(), &mut |_| {}).unwrap();
+    assert!(again.maps == guided.maps && again.vertices == guided.vertices, "the photo is not needed again");
+    let same = generate(&mut pipeline, Guidance::Fast);
+    assert!(same.maps == guided.maps, "guidance is reproducible");
+}
+
+#[test]
+fn a_cancelled_guidance_ends_within_a_gradient_step() {
+    let mut pipeline = Pipeline::load(&bundle(), &runtime()).unwrap();
+    let options = GenerateOptions { steps: 10, guidance: Guidance::Best, ..Default::default() };
+    let request = GenerateRequest { source: Source::Photos(vec![selfie(ASTRONAUT).into()]), seed: 3, options };
+    let cancel = CancelToken::default();
+    let mut last = 0.0;
+    let result = pipeline.generate(&request, &cancel, &mut |progress| {
+        assert!(progress.fraction >= last, "{} after {last}", progress.fraction);
+        last = progress.fraction;
+        if last > 0.3 {
+            cancel.cancel();
+        }
+    });
+    assert!(matches!(result, Err(bevy_fitdiff::pipeline::PipelineError::Cancelled)), "{result:?}");
+    assert!(last < 0.4, "{last}");
+}
+
+#[test]
+fn gradients_of_the_decoders_are_those_of_differences() {
+    let (runtime, bundle) = (runtime(), bundle());
+    let manifest = bundle.manifest();
+    let (generator, template) = (manifest.generator.as_ref().unwrap(), manifest.template.as_ref().unwrap());
+    let mut decoder = Decoder::load(&bundle, &runtime, generator, template).unwrap();
+    let mut gradient = DecoderGradient::load(&bundle, &runtime, generator).unwrap();
+    let (cancel, layout) = (CancelToken::default(), LatentLayout::from(generator));
+    let source = NoiseSource::new(5);
+    let latents = source.latents(layout, 0);
+    let direction = source.latents(layout, 1);
+    let decoded = decoder.maps(&latents, &cancel).unwrap();
+    let wave =
+        |count: usize, salt: f32| -> Vec<f32> { (0..count).map(|i| (i as f32 * salt % (2.0 * PI)).sin()).collect() };
+    let seed = DecodedMaps {
+        size: decoded.size,
+        diffuse: wave(decoded.diffuse.len(), 0.37),
+        specular: wave(decoded.specular.len(), 0.53),
+        normals: wave(decoded.normals.len(), 0.71),
+    };
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+    let moved = |step: f64| Latents::combine(1.0, &latents, step, &direction);
+    let mut value = |step: f64| {
+        let maps = decoder.maps(&moved(step), &cancel).unwrap();
+        dot(&maps.diffuse, &seed.diffuse) + dot(&maps.specular, &seed.specular) + dot(&maps.normals, &seed.normals)
+    };
+    let found = dot(&gradient.reflectance(&latents, seed.clone(), &cancel).unwrap(), direction.reflectance());
+    let difference = (value(1e-2) - value(-1e-2)) / 2e-2;
+    assert!((found / difference - 1.0).abs() < 1e-2, "{found} is not {difference}");
+
+    let weights: Vec<Vec3> =
+        (0..template.vertices).map(|i| Vec3::new((i as f32).sin(), 0.5, (i as f32).cos())).collect();
+    // Vertices are linear in the coefficients, so that the step may be long.
+    let mut value = |step: f64| {
+        let vertices = decoder.vertices(&moved(step), &cancel).unwrap();
+        vertices.iter().zip(&weights).map(|(vertex, weight)| f64::from(vertex.dot(*weight))).sum::<f64>()
+    };
+    let found = dot(&gradient.shape(&latents, &weights, &cancel).unwrap(), direction.shape());
+    let difference = (value(1.0) - value(-1.0)) / 2.0;
+    assert!((found / difference - 1.0).abs() < 1e-3, "{found} is not {difference}");
+}
