@@ -36,7 +36,7 @@ const FRAME: Duration = Duration::from_nanos(16_666_667);
 /// Idle frames that are measured.
 const IDLE_FRAMES: usize = 600;
 
-/// Frames that follow an avatar's appearance, in which the renderer may still upload it.
+/// Frames that follow an avatar's appearance, and its end, in which the renderer may still be at it.
 const FRAMES_AFTER: usize = 30;
 
 /// Avatars that are generated, one after the other.
@@ -80,6 +80,8 @@ enum Phase {
     Idle,
     Generating,
     Spawning,
+    /// Without a renderer, which takes the meshes' data over, they are freed in the main world.
+    Despawning,
 }
 
 /// Times of one frame, in the order of [`COLUMNS`].
@@ -224,7 +226,7 @@ fn measure(renderer: &str, backend: &str, choice: BackendChoice) {
         peak_memory()
     );
     println!("{:10} {:>6}{}", "", "frames", COLUMNS.map(|column| format!(" {column:>21}")).concat());
-    for phase in [Phase::Loading, Phase::Idle, Phase::Generating, Phase::Spawning] {
+    for phase in [Phase::Loading, Phase::Idle, Phase::Generating, Phase::Spawning, Phase::Despawning] {
         let frames: Vec<Times> =
             timed.frames.iter().filter(|(during, _)| *during == phase).map(|(_, times)| *times).collect();
         let columns: [String; COLUMNS.len()] = std::array::from_fn(|column| {
@@ -256,7 +258,7 @@ fn avatar(timed: &mut Timed) -> Duration {
     let wait = start.elapsed();
     (0..FRAMES_AFTER).for_each(|_| timed.frame(Phase::Spawning));
     timed.app.world_mut().despawn(avatar);
-    (0..FRAMES_AFTER).for_each(|_| timed.frame(Phase::Spawning));
+    (0..FRAMES_AFTER).for_each(|_| timed.frame(Phase::Despawning));
     wait
 }
 

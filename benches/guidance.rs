@@ -77,10 +77,8 @@ fn main() {
     };
     let folder = Path::new(&folder);
     let step = env::var("FITDIFF_HELDOUT_STEP").map_or(1, |step| step.parse().expect("a number of people"));
-    let guidance = env::var("FITDIFF_GUIDANCE").map_or_else(
-        |_| Guidance::default(),
-        |name| serde_json::from_value(name.into()).expect("fast, balanced or best"),
-    );
+    let guidance = env::var("FITDIFF_GUIDANCE")
+        .map_or_else(|_| Guidance::default(), |name| name.parse().expect("a quality of guidance"));
     let manifest: Manifest = serde_json::from_slice(&read(&folder.join("manifest.json"))).expect("a manifest");
     let runtime = Runtime::new(RuntimeOptions::default()).expect("an inference engine");
     let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).expect("the default bundle");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use argh::FromArgs;
-use bevy_fitdiff::runtime::BackendChoice;
+use bevy_fitdiff::{pipeline::Guidance, runtime::BackendChoice};
 
 use super::common::parse_side;
 
@@ -22,6 +22,9 @@ pub struct Arguments {
     /// number of denoising steps
     #[argh(option)]
     pub steps: Option<usize>,
+    /// how much work makes the avatar look like the person in the photo: off, fast, balanced (default) or best
+    #[argh(option, default = "Guidance::default()")]
+    pub guidance: Guidance,
     /// auto (default), onnxruntime or embedded
     #[argh(option, default = "BackendChoice::Auto")]
     pub backend: BackendChoice,
@@ -46,11 +49,14 @@ pub struct Arguments {
     /// weight of a blendshape, such as jawOpen=0.5; may be repeated
     #[argh(option, from_str_fn(parse_expression))]
     pub expression: Vec<(String, f32)>,
+    /// picture to write of the photo beside what became of it: in its pose and light, neutral, other views, maps
+    #[argh(option)]
+    pub compare: Option<PathBuf>,
     /// folder to write the three maps to, as PNG
     #[argh(option)]
     pub maps: Option<PathBuf>,
     /// regenerate the avatar of this recipe if the file exists, and write its recipe there otherwise; a recipe made from
-    /// a photo holds the identity embedding, which is personal data
+    /// a photo holds the latents of the face, which are personal data
     #[argh(option)]
     pub recipe: Option<PathBuf>,
     /// seconds after which to give up, without a window (default: 300)

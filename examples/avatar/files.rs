@@ -9,7 +9,7 @@ use bevy_fitdiff::{
     prelude::{AvatarRecipe, Photo},
 };
 
-use super::{args::Arguments, common::create_parent};
+use super::{args::Arguments, common::create_parent, compare};
 
 /// What the arguments ask for: the photo that has to be added as an asset, or all that an avatar needs.
 pub enum Wanted {
@@ -46,6 +46,9 @@ pub fn write(arguments: &Arguments, data: &AvatarData) -> Result<(), String> {
             .and_then(|()| normals.save(folder.join("normals.png")));
         written.map_err(|error| format!("{}: {error}", folder.display()))?;
         println!("wrote diffuse.png, specular.png and normals.png to {}", folder.display());
+    }
+    if let Some(path) = &arguments.compare {
+        compare::write(arguments, path, data)?;
     }
     if let Some(path) = arguments.recipe.as_ref().filter(|path| !path.exists()) {
         create_parent(path)?;

@@ -10,6 +10,7 @@
 mod args;
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
 mod files;
 mod headless;
 mod photo;
@@ -41,7 +42,12 @@ fn main() -> ExitCode {
         window::plugins(&mut app);
     }
     let usual = GenerateOptions::default();
-    let options = GenerateOptions { steps: arguments.steps.unwrap_or(usual.steps), preview_every: 4, ..usual };
+    let options = GenerateOptions {
+        steps: arguments.steps.unwrap_or(usual.steps),
+        preview_every: 4,
+        guidance: arguments.guidance,
+        ..usual
+    };
     app.add_plugins((
         FitDiffPlugin { runtime: RuntimeOptions { backend: arguments.backend, ..default() } },
         scene::plugin,

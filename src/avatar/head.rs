@@ -11,7 +11,7 @@ use super::{
     eye::eye_texture,
     lash::lash_texture,
     mesh::{PartMesh, part_mesh},
-    occlusion::Occluder,
+    shade::Shade,
     skin::SkinTextures,
 };
 use crate::pipeline::AvatarData;
@@ -24,6 +24,12 @@ pub(super) const EYE: &str = "eye";
 
 /// Name of the lashes' material.
 pub(super) const LASH: &str = "lash";
+
+/// Name of the teeth's material.
+pub(super) const TEETH: &str = "teeth";
+
+/// Name of the material of gums, palate, tongue and eye sockets.
+pub(super) const MOUTH: &str = "mouth";
 
 /// Everything that a head is spawned from.
 #[derive(Debug)]
@@ -53,9 +59,9 @@ impl HeadAssets {
     /// Builds them, with eyes of the given colour.
     pub fn new(data: &AvatarData, iris: Color) -> Self {
         let head = &data.head;
-        let occluder = Occluder::new(head, &data.vertices);
+        let shade = Shade::new(head, &data.vertices);
         let parts = head.parts.iter().map(|part| {
-            let PartMesh { mesh, bounds, morphs, two_sided } = part_mesh(head, part, &data.vertices, &occluder);
+            let PartMesh { mesh, bounds, morphs, two_sided } = part_mesh(head, part, &data.vertices, &shade);
             HeadPart { name: part.name.clone(), material: part.material.clone(), mesh, bounds, morphs, two_sided }
         });
         Self {

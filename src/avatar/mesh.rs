@@ -9,10 +9,7 @@ use bevy::{
     mesh::{Indices, Mesh, PrimitiveTopology, morph::MorphAttributes},
 };
 
-use super::{
-    head::{LASH, SKIN},
-    occlusion::Occluder,
-};
+use super::shade::Shade;
 use crate::bundle::{TemplateHead, TemplatePart};
 
 /// A part of the head, ready to be uploaded.
@@ -32,8 +29,8 @@ pub(super) struct PartMesh {
 
 /// Builds the mesh of one part.
 ///
-/// `vertices` are those of the whole head in metres, in the template's order; `occluder` is made of them.
-pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Vec3], occluder: &Occluder) -> PartMesh {
+/// `vertices` are those of the whole head in metres, in the template's order; `shade` is made of them.
+pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Vec3], shade: &Shade) -> PartMesh {
     let [first, count] = part.vertices;
     let range = first..first + count;
     let positions = &vertices[range.clone()];
@@ -51,13 +48,11 @@ pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Ve
         // It fails on meshes without triangles, normals or texture coordinates alone.
         let _ = mesh.generate_tangents();
     }
-    if part.material != SKIN && part.material != LASH {
-        let posed = &occluder.vertices[range.clone()];
-        let colours = posed.iter().zip(smooth_normals(posed, &triangles, &welded)).map(|(&position, normal)| {
-            let light = occluder.light(position, normal);
-            [light, light, light, 1.0]
-        });
-        mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, colours.collect::<Vec<_>>());
+    let light = positions.iter().zip(&normals);
+    let light = light.map(|(&position, &normal)| shade.light(&part.material, position, normal));
+    if let Some(light) = light.collect::<Option<Vec<f32>>>() {
+        let colours: Vec<_> = light.into_iter().map(|light| [light, light, light, 1.0]).collect();
+        mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, colours);
     }
 
     let offsets = part_offsets(head, range);

@@ -5,11 +5,11 @@
 
 use bevy::{mesh::morph::MorphWeights, prelude::*};
 
-use super::{AvatarPart, GeneratedAvatar};
+use super::{
+    AvatarPart, GeneratedAvatar,
+    head::{MOUTH, TEETH},
+};
 use crate::bundle::Blendshape;
-
-/// Materials of what lies behind the lips.
-const MATERIALS: [&str; 2] = ["teeth", "mouth"];
 
 /// How far the lips part, by blendshapes of ARKit; 1 is enough for all light that there is.
 const PARTING: [(&str, f32); 9] = [
@@ -26,6 +26,9 @@ const PARTING: [(&str, f32); 9] = [
 
 /// The part of the light that gets through the slit between closed lips.
 const SLIT: f32 = 0.08;
+
+/// The part of the reflectance that is left in an open mouth: what is mirrored there is the mouth itself.
+const MIRRORED: f32 = 0.4;
 
 /// Materials change in steps, not with every breath: to change one is to upload it.
 const STEPS: f32 = 32.0;
@@ -44,7 +47,7 @@ pub(super) fn find(
     materials: Res<Assets<StandardMaterial>>,
 ) {
     for (entity, part, material) in &parts {
-        if MATERIALS.contains(&part.material.as_str())
+        if [TEETH, MOUTH].contains(&part.material.as_str())
             && let Some(material) = materials.get(material)
         {
             let (colour, reflectance) = (material.base_color.to_linear(), material.reflectance);
@@ -53,9 +56,12 @@ pub(super) fn find(
     }
 }
 
+/// Avatars whose lips may have moved.
+type Moved = Or<(Changed<MorphWeights>, Changed<Children>)>;
+
 /// Lights mouths as far as their lips part.
 pub(super) fn light(
-    avatars: Query<(&MorphWeights, &GeneratedAvatar, &Children), Or<(Changed<MorphWeights>, Changed<Children>)>>,
+    avatars: Query<(&MorphWeights, &GeneratedAvatar, &Children), Moved>,
     parts: Query<(&InMouth, &MeshMaterial3d<StandardMaterial>)>,
     mut materials: ResMut<Assets<StandardMaterial>>,
 ) {
@@ -67,8 +73,8 @@ pub(super) fn light(
                 && let Some(mut material) = materials.get_mut(handle)
             {
                 material.base_color = colour;
-                // What is reflected goes with its square.
-                material.reflectance = part.reflectance * light.sqrt();
+                // What is mirrored goes with its square.
+                material.reflectance = MIRRORED * part.reflectance * light.sqrt();
             }
         }
     }

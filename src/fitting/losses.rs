@@ -82,13 +82,13 @@ impl Composite {
             slope: vec![Vec3::ZERO; count],
             rendered: vec![Vec3::ZERO; count],
         };
-        for pixel in 0..count {
+        for (pixel, &marked) in mask.iter().enumerate() {
             let coverage = rendering.coverage[pixel];
-            if coverage < LEAST_COVERAGE || mask[pixel] <= 0.0 {
+            if coverage < LEAST_COVERAGE || marked <= 0.0 {
                 continue;
             }
             let linear = (rendering.colour[pixel] / coverage).max(Vec3::ZERO);
-            let share = mask[pixel].min(1.0);
+            let share = marked.min(1.0);
             let colour = colour::to_srgb(linear);
             composite.share[pixel] = share;
             composite.rendered[pixel] = colour;
@@ -186,15 +186,15 @@ mod tests {
         let rendering = rendering(4);
         let composite = Composite::new(&rendering, &weights, &target);
         let gradient = composite.seed(&composite.photometric(&target, &weights).1, &chip_seed, &weights);
-        for pixel in 0..16 {
-            for channel in 0..3 {
+        for (pixel, gradient) in gradient.iter().enumerate() {
+            for (channel, &found) in gradient.to_array().iter().enumerate() {
                 let moved = |step: f32| {
                     let mut moved = rendering.clone();
                     moved.colour[pixel][channel] += step;
                     loss(&moved)
                 };
                 let difference = (moved(1e-3) - moved(-1e-3)) / 2e-3;
-                let found = f64::from(gradient[pixel][channel]);
+                let found = f64::from(found);
                 assert!((difference - found).abs() < 5e-3 * found.abs() + 2e-4, "{pixel}: {difference} is not {found}");
             }
         }

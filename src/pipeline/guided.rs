@@ -1,5 +1,7 @@
 //! Guided sampling: the avatar comes to look like the person in the photo.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{PipelineError, preview, progress::Tracker};
@@ -54,6 +56,21 @@ impl Guidance {
             Self::Fast => 20,
             Self::Balanced => 60,
             Self::Best => 160,
+        }
+    }
+}
+
+impl FromStr for Guidance {
+    type Err = String;
+
+    /// Reads `off`, `fast`, `balanced` or `best`, as a command line or a settings file has them.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "fast" => Ok(Self::Fast),
+            "balanced" => Ok(Self::Balanced),
+            "best" => Ok(Self::Best),
+            other => Err(format!("`{other}` is none of off, fast, balanced, best")),
         }
     }
 }

@@ -1,34 +1,71 @@
-//! How much of the light around reaches the inside of the mouth and the eyes behind their lids.
+//! How much of the light around reaches the eyes behind their lids and the inside of the mouth.
 //!
 //! A renderer's ambient light falls on teeth as if there were no lips. The shade is a property of the shape, so it is
-//! found once, by rays, and stored as vertex colours.
+//! found once and stored as vertex colours.
 
 use std::{f32::consts::TAU, ops::Range};
 
 use bevy::math::Vec3;
 
+use super::head::{EYE, LASH, MOUTH, TEETH};
 use crate::bundle::TemplateHead;
 
-/// Rays from each vertex.
+/// Metres behind the front teeth at which half of the light is left that falls into an open mouth.
+const DEPTH: f32 = 0.02;
+
+/// Rays from each vertex of an eye.
 const RAYS: usize = 32;
 
 /// Metres from a vertex at which rays start, so that they do not meet the triangles around it.
 const START: f32 = 4e-4;
 
-/// Reflectance of what stands in the way: lips, cheeks, lids, tongue.
+/// Reflectance of lids.
 const REFLECTANCE: f32 = 0.5;
-
-/// The mouth is shaded as it is when it is this far open; [`mouth`](super::mouth) sees to the rest.
-const OPENING: (&str, f32) = ("jawOpen", 0.8);
 
 /// Most triangles in a leaf of the tree.
 const LEAF: usize = 4;
 
-/// A head that stands in the way of light: a tree of boxes around its triangles.
+/// The shade of a head on its own parts.
 #[derive(Debug)]
-pub(super) struct Occluder {
-    /// The head's vertices with the mouth open.
-    pub vertices: Vec<Vec3>,
+pub(super) struct Shade {
+    lids: Occluder,
+    /// The foremost place of the teeth.
+    teeth: Option<Vec3>,
+}
+
+impl Shade {
+    /// `vertices` are those of the whole head in metres, in the template's order.
+    pub fn new(head: &TemplateHead, vertices: &[Vec3]) -> Self {
+        // Lashes are mostly holes.
+        let solid = head.parts.iter().filter(|part| part.material != LASH);
+        let triangles = solid.flat_map(|part| &head.triangles[part.triangles[0]..][..part.triangles[1]]);
+        let triangles = triangles.map(|corners| corners.map(|corner| vertices[usize::from(corner)]));
+        let teeth = head.parts.iter().filter(|part| part.material == TEETH);
+        let teeth = teeth.flat_map(|part| &vertices[part.vertices[0]..][..part.vertices[1]]);
+        Self {
+            lids: Occluder::new(triangles.collect()),
+            teeth: teeth.copied().max_by(|one, other| one.z.total_cmp(&other.z)),
+        }
+    }
+
+    /// The part of an even light from all around, 0 to 1, that a vertex of this material gets; `None` where no other
+    /// part shades it. In the mouth it is that of a wide open one.
+    pub fn light(&self, material: &str, position: Vec3, normal: Vec3) -> Option<f32> {
+        match (material, self.teeth) {
+            (EYE, _) => {
+                let open = self.lids.openness(position, normal);
+                // What does not come straight comes from lids that are lit as well or as badly.
+                Some(open / (1.0 - REFLECTANCE * (1.0 - open)))
+            }
+            (TEETH | MOUTH, Some(teeth)) => Some(1.0 / (1.0 + position.distance_squared(teeth) / DEPTH.powi(2))),
+            _ => None,
+        }
+    }
+}
+
+/// What stands in the way of light: a tree of boxes around triangles.
+#[derive(Debug)]
+struct Occluder {
     triangles: Vec<[Vec3; 3]>,
     nodes: Vec<Node>,
 }
@@ -45,21 +82,9 @@ struct Node {
 }
 
 impl Occluder {
-    /// `vertices` are those of the whole head at rest, in the template's order.
-    pub fn new(head: &TemplateHead, vertices: &[Vec3]) -> Self {
-        let weights: Vec<f32> =
-            head.blendshapes.iter().map(|shape| if shape.name == OPENING.0 { OPENING.1 } else { 0.0 }).collect();
-        let vertices = head.posed(vertices, &weights);
-        // Lashes are mostly holes.
-        let solid = head.parts.iter().filter(|part| part.material != super::head::LASH);
-        let triangles = solid.flat_map(|part| &head.triangles[part.triangles[0]..][..part.triangles[1]]);
-        let triangles = triangles.map(|corners| corners.map(|corner| vertices[usize::from(corner)])).collect();
-        Self::around(triangles, vertices)
-    }
-
-    fn around(triangles: Vec<[Vec3; 3]>, vertices: Vec<Vec3>) -> Self {
+    fn new(triangles: Vec<[Vec3; 3]>) -> Self {
         let count = triangles.len();
-        let mut occluder = Self { vertices, triangles, nodes: Vec::with_capacity(count) };
+        let mut occluder = Self { triangles, nodes: Vec::with_capacity(count) };
         if count > 0 {
             occluder.split(0..count);
         }
@@ -84,14 +109,7 @@ impl Occluder {
         self.nodes[node].skip = self.nodes.len();
     }
 
-    /// The part of an even light from all around that reaches a surface, 0 to 1, by itself or from what stands in its
-    /// way, which is lit as well or as badly.
-    pub fn light(&self, position: Vec3, normal: Vec3) -> f32 {
-        let open = self.openness(position, normal);
-        open / (1.0 - REFLECTANCE * (1.0 - open))
-    }
-
-    /// The part of the light that comes straight.
+    /// The part of an even light from all around that reaches a surface straight, 0 to 1.
     fn openness(&self, position: Vec3, normal: Vec3) -> f32 {
         let (side, up) = normal.any_orthonormal_pair();
         let open = (0..RAYS).filter(|&ray| {
@@ -154,9 +172,9 @@ mod tests {
 
     #[test]
     fn an_open_place_gets_all_light_and_a_covered_one_none() {
-        let sky = Occluder::around(Vec::new(), Vec::new());
+        let sky = Occluder::new(Vec::new());
         assert_eq!(sky.openness(Vec3::ZERO, Vec3::Y), 1.0);
-        let roof = Occluder::around(square(1e-2), Vec::new());
+        let roof = Occluder::new(square(1e-2));
         assert_eq!(roof.openness(Vec3::ZERO, Vec3::Y), 0.0);
         assert_eq!(roof.openness(Vec3::ZERO, Vec3::NEG_Y), 1.0, "what is behind does not count");
     }
@@ -165,7 +183,7 @@ mod tests {
     fn a_square_overhead_takes_its_form_factor() {
         // A square of half side 1 at height 1: 4 / (2 π) · 2 / √2 · atan(1 / √2) (Howell, configuration factor B-3).
         let expected = 1.0 - 4.0 / TAU * 2.0 * 0.5_f32.sqrt() * 0.5_f32.sqrt().atan();
-        let found = Occluder::around(square(1.0), Vec::new()).openness(Vec3::NEG_Y * START, Vec3::Y);
+        let found = Occluder::new(square(1.0)).openness(Vec3::NEG_Y * START, Vec3::Y);
         assert!((found - expected).abs() < 0.05, "{found} instead of {expected}");
     }
 
@@ -176,7 +194,7 @@ mod tests {
         let triangles: Vec<[Vec3; 3]> = (0..60)
             .map(|index| [0, 1, 2].map(|corner| point(index) + 0.18 * point(100 + 3 * index + corner)))
             .collect();
-        let occluder = Occluder::around(triangles.clone(), Vec::new());
+        let occluder = Occluder::new(triangles.clone());
         let mut blocked = 0;
         for ray in 0..400 {
             let (origin, direction) = (point(1000 + ray), point(2000 + ray).normalize());
