@@ -11,7 +11,7 @@ use super::{
     render::{Geometry, PartLook, Surface, SurfaceMaps, Texels},
 };
 use crate::{
-    bundle::{ColourSpace, Maps, TemplateEyes, TemplateHead},
+    bundle::{Blendshape, ColourSpace, Maps, TemplateEyes, TemplateHead},
     diffusion::DecodedMaps,
 };
 
@@ -25,6 +25,9 @@ const IRIS: Vec3 = Vec3::new(0.09, 0.055, 0.03);
 
 /// Linear reflectance of teeth.
 const TEETH: Vec3 = Vec3::new(0.60, 0.53, 0.43);
+
+/// Blendshape and weight of a mouth that lets light in.
+const OPENING: (&str, f32) = ("jawOpen", 0.5);
 
 /// Linear reflectance of the mouth's inside.
 const MOUTH: Vec3 = Vec3::new(0.16, 0.045, 0.04);
@@ -51,7 +54,11 @@ impl FittingHead {
         let surface = Surface::new(&template);
         let geometry = Geometry::new(&surface, template.positions.clone());
         let looks: Vec<_> = template.parts.iter().map(|part| look(&part.material, &template.eyes)).collect();
-        let occlusion = occlusion::ambient(&surface, &geometry, &looks);
+        // Teeth are to be seen when the lips part: they get the light that an open mouth lets in.
+        let opening = |shape: &Blendshape| if shape.name == OPENING.0 { OPENING.1 } else { 0.0 };
+        let opening: Vec<f32> = template.blendshapes.iter().map(opening).collect();
+        let open = geometry.moved(&surface, template.posed(&template.positions, &opening));
+        let occlusion = occlusion::ambient(&surface, &open, &looks);
         let masks = &template.masks;
         let inside = |index: usize| {
             let source = |i: usize| (2 * i + 1) * masks.size / (2 * map_size);
