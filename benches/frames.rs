@@ -25,7 +25,7 @@ use bevy::{
 };
 use bevy_fitdiff::{
     avatar::AvatarSystems,
-    pipeline::GenerateOptions,
+    pipeline::{GenerateOptions, Guidance},
     prelude::*,
     runtime::{BackendChoice, Runtime, RuntimeOptions},
 };
@@ -141,7 +141,7 @@ impl Timed {
             app.add_plugins(DefaultPlugins.set(assets).set(window).disable::<WinitPlugin>())
                 .add_systems(Startup, spawn_scene);
         }
-        let options = GenerateOptions { steps: STEPS, ..default() };
+        let options = GenerateOptions { steps: STEPS, guidance: Guidance::Off, ..default() };
         app.add_plugins(FitDiffPlugin { runtime: RuntimeOptions { backend, ..default() } })
             .insert_resource(FitDiffSettings { bundle: root.join("models/base"), options, ..default() });
         let watch = Stopwatch::default();

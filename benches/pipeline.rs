@@ -8,7 +8,7 @@ use std::{hint::black_box, path::Path, time::Duration};
 use bevy_fitdiff::{
     bundle::Bundle,
     face::{self, PhotoLimits},
-    pipeline::{GenerateOptions, GenerateRequest, Pipeline, Source},
+    pipeline::{GenerateOptions, GenerateRequest, Guidance, Pipeline, Source},
     runtime::{BackendChoice, CancelToken, Runtime, RuntimeOptions},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -34,8 +34,8 @@ fn benchmark(criterion: &mut Criterion) {
         group.bench_function("load the bundle", |bencher| bencher.iter(load));
 
         let mut pipeline = load();
-        let mut bench = |title: &str, source: Source, steps: usize| {
-            let options = GenerateOptions { steps, ..Default::default() };
+        let mut bench = |title: &str, source: Source, steps: usize, guidance: Guidance| {
+            let options = GenerateOptions { steps, guidance, ..Default::default() };
             let request = GenerateRequest { source, seed: 1, options };
             group.bench_function(title, |bencher| {
                 bencher.iter(|| {
@@ -43,10 +43,13 @@ fn benchmark(criterion: &mut Criterion) {
                 });
             });
         };
-        // The difference of the first two is 19 steps without guidance; that of the last two is the photo's face.
-        bench("random person, 1 step", Source::Random, 1);
-        bench("random person, 20 steps", Source::Random, 20);
-        bench("photo, 20 guided steps", Source::Photos(vec![photo.clone().into()]), 20);
+        // The difference of the first two is 19 steps for a random person. The last two differ by the landmarks' fit, 20
+        // steps once more, and 20 gradient steps.
+        let photo = || Source::Photos(vec![photo.clone().into()]);
+        bench("random person, 1 step", Source::Random, 1, Guidance::Off);
+        bench("random person, 20 steps", Source::Random, 20, Guidance::Off);
+        bench("photo, 20 steps", photo(), 20, Guidance::Off);
+        bench("photo, 20 steps, fast guidance", photo(), 20, Guidance::Fast);
         group.finish();
     }
 }

@@ -14,6 +14,14 @@ pub enum FittingError {
         /// What is wrong with them.
         reason: String,
     },
+    /// The threads that render cannot be started.
+    #[error(
+        "the threads that render the head cannot be started: {reason}. Close other programs, or do without guidance"
+    )]
+    Threads {
+        /// The system's words.
+        reason: String,
+    },
     /// The bundle cannot be used for fitting.
     #[error(transparent)]
     Bundle(#[from] BundleError),

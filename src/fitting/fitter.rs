@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, ShapePrior};
 use crate::{
-    bundle::{Bundle, BundleError, Generator, Maps, TemplateHead},
+    bundle::{Bundle, Generator, Maps, TemplateHead},
     diffusion::DecoderGradient,
     face::Face,
     runtime::{CancelToken, Runtime},
@@ -20,24 +22,31 @@ pub struct Fitter {
     pub(super) maps: Maps,
     pub(super) network: LossNetwork,
     pub(super) gradient: DecoderGradient,
+    /// Renders. Its threads have the priority of the one that loads the fitter, where a thread hands its own on.
+    pub(super) threads: Arc<ThreadPool>,
 }
 
 impl Fitter {
     /// Loads what guidance needs of a bundle.
     ///
     /// # Errors
-    /// A [`BundleError`] when the bundle or one of its networks cannot be used.
+    /// [`FittingError::Bundle`] when the bundle or one of its networks cannot be used; [`FittingError::Threads`] when no
+    /// thread can be started.
     pub fn load(
         bundle: &Bundle,
         runtime: &Runtime,
         generator: &Generator,
         template: Arc<TemplateHead>,
-    ) -> Result<Self, BundleError> {
+    ) -> Result<Self, FittingError> {
+        let threads = runtime.report().backend.map_or(1, |backend| backend.threads);
+        let threads = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "fitdiff-render".into()).build();
+        let threads = threads.map_err(|error| FittingError::Threads { reason: error.to_string() })?;
         Ok(Self {
-            head: FittingHead::new(template, generator.maps.diffuse.size),
+            head: threads.install(|| FittingHead::new(template, generator.maps.diffuse.size)),
             maps: generator.maps.clone(),
             network: LossNetwork::load(bundle, runtime, generator)?,
             gradient: DecoderGradient::load(bundle, runtime, generator)?,
+            threads: Arc::new(threads),
         })
     }
 

@@ -118,7 +118,8 @@ impl<'a> Guide<'a> {
     ) -> Result<Losses, DiffusionError> {
         let decoded = decoder.maps(latents, cancel)?;
         let vertices = decoder.vertices(latents, cancel)?;
-        let (losses, gradient) = self.evaluate(&decoded, &vertices, cancel)?;
+        let threads = self.fitter.threads.clone();
+        let (losses, gradient) = threads.install(|| self.evaluate(&decoded, &vertices, cancel))?;
         let mut reflectance = self.fitter.gradient.reflectance(latents, gradient.maps, cancel)?;
         let mut shape = self.fitter.gradient.shape(latents, &gradient.vertices, cancel)?;
         let prior = self.options.weights.prior;

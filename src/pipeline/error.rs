@@ -89,7 +89,7 @@ pub enum PipelineError {
         /// The bundle of the recipe.
         found: Box<BundleId>,
     },
-    /// The photo cannot be fitted to.
+    /// No head can be fitted to the photo.
     #[error(transparent)]
     Fitting(FittingError),
     /// The latents cannot be sampled.
@@ -123,6 +123,7 @@ impl From<FittingError> for PipelineError {
     fn from(error: FittingError) -> Self {
         match error {
             FittingError::Runtime(error) => error.into(),
+            FittingError::Bundle(error) => error.into(),
             error => Self::Fitting(error),
         }
     }
