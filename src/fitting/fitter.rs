@@ -7,7 +7,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, ShapePrior};
 use crate::{
     bundle::{Bundle, Generator, Maps, TemplateHead},
-    diffusion::DecoderGradient,
+    diffusion::{DecoderGradient, Latents},
     face::Face,
     runtime::{CancelToken, Runtime},
 };
@@ -22,6 +22,8 @@ pub struct Fitter {
     pub(super) maps: Maps,
     pub(super) network: LossNetwork,
     pub(super) gradient: DecoderGradient,
+    /// What clean shape coefficients are multiplied with in latents.
+    pub(super) shape_scale: f32,
     /// Renders. Its threads have the priority of the one that loads the fitter, where a thread hands its own on.
     pub(super) threads: Arc<ThreadPool>,
 }
@@ -46,6 +48,7 @@ impl Fitter {
             maps: generator.maps.clone(),
             network: LossNetwork::load(bundle, runtime, generator)?,
             gradient: DecoderGradient::load(bundle, runtime, generator)?,
+            shape_scale: generator.shape_latent.scale,
             threads: Arc::new(threads),
         })
     }
@@ -58,11 +61,19 @@ impl Fitter {
         PhotoTarget::new(face, size, &mut self.network, cancel)
     }
 
-    /// Camera, pose and expression from the landmarks.
+    /// Camera, pose and expression from the landmarks, with the shape of these latents but for a small deviation, in
+    /// standard deviations of the shape basis.
     ///
     /// # Errors
     /// [`FittingError::Landmarks`] when they are no face's.
-    pub fn fit_landmarks(&self, target: &PhotoTarget, prior: ShapePrior) -> Result<FaceFit, FittingError> {
+    pub fn fit_landmarks(
+        &self,
+        target: &PhotoTarget,
+        latents: &Latents,
+        deviation: f32,
+    ) -> Result<FaceFit, FittingError> {
+        let mean: Vec<f32> = latents.shape().iter().map(|value| value / self.shape_scale).collect();
+        let prior = ShapePrior { mean: &mean, deviation };
         self.head.landmarks.fit(&target.landmarks, target.size, prior, None, LANDMARK_ITERATIONS)
     }
 }

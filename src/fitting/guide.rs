@@ -144,7 +144,8 @@ impl<'a> Guide<'a> {
         let mut change = [0.0; 6];
         of_pose.step(&mut change, &gradient.pose, rates[3]);
         self.move_head(change);
-        self.fit.shape.copy_from_slice(latents.shape());
+        let scale = self.fitter.shape_scale;
+        self.fit.shape = latents.shape().iter().map(|value| value / scale).collect();
         Ok(losses)
     }
 

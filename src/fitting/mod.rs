@@ -1,4 +1,15 @@
 //! From an avatar and a photo to how well they agree, and how to make them agree better.
+//!
+//! A [`Fitter`] holds what a bundle offers for it. A [`PhotoTarget`] is one face of a photo; a [`FaceFit`] is where a head
+//! stands in it, first from the landmarks ([`LandmarkFitter`]). A [`Guide`] then takes gradient steps: it decodes latents,
+//! solves the photo's light in closed form from the skin's pixels, renders the head on the recogniser's aligned chip
+//! ([`render`]), and follows the gradient of the losses ([`LossWeights`]) back to latents, pose and expression. The
+//! [pipeline](crate::pipeline) calls it from within the sampler, on the predicted clean latents (manifold-preserving
+//! guidance, He et al., arXiv 2311.16424), and keeps its [`PhotoFit`] with the avatar.
+//!
+//! What a photo does not tell stays the model's: hair, glasses and hard shadows are told from the bare face by the unguided
+//! face in the photo's light, and lose their say; of the albedo, details alone are followed, since what changes slowly over
+//! a face may as well be the light.
 
 mod adam;
 mod camera;

@@ -9,7 +9,7 @@ use crate::{
     bundle::Maps,
     diffusion::{Decoder, Latents, SampleRequest, Schedule, UnetDenoiser, sample},
     face::Face,
-    fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit, ShapePrior},
+    fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit},
     runtime::CancelToken,
 };
 
@@ -102,8 +102,9 @@ impl GuidedSampling<'_> {
             Ok(())
         })?;
         let target = self.fitter.target(face, size, cancel)?;
-        let prior = ShapePrior { mean: unguided.shape(), deviation: LANDMARK_SHAPE_DEVIATION };
-        let Ok(fit) = self.fitter.fit_landmarks(&target, prior) else { return Ok((unguided, None)) };
+        let Ok(fit) = self.fitter.fit_landmarks(&target, &unguided, LANDMARK_SHAPE_DEVIATION) else {
+            return Ok((unguided, None));
+        };
         let mut guide = Guide::new(self.fitter, &target, fit, &unguided, GuidanceOptions::default());
         let guided = ((steps as f64 * GUIDED_PART).ceil() as usize).clamp(1, steps);
         let all = guidance.gradient_steps();
