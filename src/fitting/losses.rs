@@ -11,18 +11,22 @@ const SATURATED: f32 = 0.99;
 const LEAST_COVERAGE: f32 = 0.5;
 
 /// Weights of the losses. Each is a negative log likelihood up to its scale: it says how many independent observations a
-/// loss stands for. 0 switches a loss off.
+/// loss stands for. 0 switches a loss off. The defaults were chosen on held-out synthetic selfies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
-    /// Squared distance of the embeddings.
+    /// Squared distance of the embeddings. 150: an embedding's 128 numbers are about as far off as two photos of a person.
     pub recognition: f32,
-    /// Squared distance of the recogniser's inner activations, over the photo's mean square.
+    /// Squared distance of the recogniser's inner activations, over the photo's mean square. 600, the most telling loss for
+    /// shape: activations know where features are, and care little for light.
     pub perceptual: f32,
-    /// Mean robust squared error of the skin's pixels, in squared deviations of [`PHOTOMETRIC_DEVIATION`].
+    /// Mean robust squared error of the skin's pixels, in squared deviations of 0.05 (sRGB of 0 to 1). 300, far fewer than
+    /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
-    /// Mean robust squared error of the landmarks, in their squared deviations.
+    /// Mean robust squared error of the landmarks, in their squared deviations of 2.2 % of the face's size. 3: all 478 of
+    /// them err together, and more than shapes differ; they keep the pose from running away.
     pub landmarks: f32,
-    /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction.
+    /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction. 1: it is the
+    /// prior as it is.
     pub prior: f32,
 }
 
@@ -33,7 +37,7 @@ impl Default for LossWeights {
 }
 
 /// Standard deviation of a pixel's sRGB value of 0 to 1: what light, shadow and the maps' resolution leave unexplained.
-pub const PHOTOMETRIC_DEVIATION: f32 = 0.05;
+const PHOTOMETRIC_DEVIATION: f32 = 0.05;
 
 /// Errors beyond so many deviations lose their influence (Geman and McClure).
 const OUTLIER: f32 = 4.0;
