@@ -50,8 +50,8 @@ pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Ve
     }
     let light = positions.iter().zip(&normals);
     let light = light.map(|(&position, &normal)| shade.light(&part.material, position, normal));
-    if let Some(light) = light.collect::<Option<Vec<f32>>>() {
-        let colours: Vec<_> = light.into_iter().map(|light| [light, light, light, 1.0]).collect();
+    if let Some(light) = light.collect::<Option<Vec<Vec3>>>() {
+        let colours: Vec<_> = light.into_iter().map(|light| light.extend(1.0).to_array()).collect();
         mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, colours);
     }
 

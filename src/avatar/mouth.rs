@@ -13,22 +13,22 @@ use crate::bundle::Blendshape;
 
 /// How far the lips part, by blendshapes of ARKit; 1 is enough for all light that there is.
 const PARTING: [(&str, f32); 9] = [
-    ("jawOpen", 2.5),
-    ("mouthClose", -2.5),
-    ("mouthFunnel", 1.0),
-    ("mouthUpperUpLeft", 0.5),
-    ("mouthUpperUpRight", 0.5),
-    ("mouthLowerDownLeft", 0.5),
-    ("mouthLowerDownRight", 0.5),
+    ("jawOpen", 4.0),
+    ("mouthClose", -4.0),
+    ("mouthFunnel", 2.0),
+    ("mouthUpperUpLeft", 0.7),
+    ("mouthUpperUpRight", 0.7),
+    ("mouthLowerDownLeft", 0.7),
+    ("mouthLowerDownRight", 0.7),
     ("mouthSmileLeft", 0.25),
     ("mouthSmileRight", 0.25),
 ];
 
-/// The part of the light that gets through the slit between closed lips.
-const SLIT: f32 = 0.08;
+/// The part of white light that gets through the slit between closed lips; most of it has touched them.
+const SLIT: Vec3 = Vec3::new(0.14, 0.07, 0.06);
 
 /// The part of the reflectance that is left in an open mouth: what is mirrored there is the mouth itself.
-const MIRRORED: f32 = 0.4;
+const MIRRORED: f32 = 0.25;
 
 /// Materials change in steps, not with every breath: to change one is to upload it.
 const STEPS: f32 = 32.0;
@@ -36,7 +36,7 @@ const STEPS: f32 = 32.0;
 /// A part behind the lips, and how it looks in full light.
 #[derive(Component)]
 pub(super) struct InMouth {
-    colour: LinearRgba,
+    colour: Vec3,
     reflectance: f32,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn find(
         if [TEETH, MOUTH].contains(&part.material.as_str())
             && let Some(material) = materials.get(material)
         {
-            let (colour, reflectance) = (material.base_color.to_linear(), material.reflectance);
+            let (colour, reflectance) = (material.base_color.to_linear().to_vec3(), material.reflectance);
             commands.entity(entity).try_insert(InMouth { colour, reflectance });
         }
     }
@@ -68,25 +68,25 @@ pub(super) fn light(
     for (weights, generated, children) in &avatars {
         let light = light_within(&generated.data.head.blendshapes, weights.weights());
         for (part, handle) in parts.iter_many(children) {
-            let colour = Color::from(LinearRgba { alpha: part.colour.alpha, ..part.colour * light });
+            let colour = Color::from(LinearRgba::from_vec3(light * part.colour));
             if materials.get(handle).is_some_and(|material| material.base_color != colour)
                 && let Some(mut material) = materials.get_mut(handle)
             {
                 material.base_color = colour;
                 // What is mirrored goes with its square.
-                material.reflectance = MIRRORED * part.reflectance * light.sqrt();
+                material.reflectance = MIRRORED * part.reflectance * light.max_element().sqrt();
             }
         }
     }
 }
 
 /// The part of the light in a wide open mouth that there is with an expression.
-fn light_within(blendshapes: &[Blendshape], weights: &[f32]) -> f32 {
+fn light_within(blendshapes: &[Blendshape], weights: &[f32]) -> Vec3 {
     let parting = |(shape, weight): (&Blendshape, &f32)| {
         PARTING.iter().find(|(name, _)| *name == shape.name).map_or(0.0, |(_, share)| share * weight)
     };
     let parted = blendshapes.iter().zip(weights).map(parting).sum::<f32>().clamp(0.0, 1.0);
-    SLIT + (1.0 - SLIT) * (parted * STEPS).round() / STEPS
+    SLIT.lerp(Vec3::ONE, (parted * STEPS).round() / STEPS)
 }
 
 #[cfg(test)]
@@ -103,10 +103,10 @@ mod tests {
         let light = |weights: [f32; 4]| light_within(&shapes, &weights);
         assert_eq!(light([0.0; 4]), SLIT);
         assert_eq!(light([1.0, 0.0, 0.0, 0.0]), SLIT, "lids do not part lips");
-        assert_eq!(light([0.0, 1.0, 0.0, 0.0]), 1.0);
+        assert_eq!(light([0.0, 1.0, 0.0, 0.0]), Vec3::ONE);
         assert_eq!(light([0.0, 0.6, 0.6, 0.0]), SLIT, "a lowered jaw behind closed lips");
         let smile = light([0.0, 0.0, 0.0, 1.0]);
-        assert!(smile > SLIT && smile < light([0.0, 0.2, 0.0, 1.0]), "{smile}");
+        assert!(smile.x > SLIT.x && smile.x < light([0.0, 0.1, 0.0, 1.0]).x, "{smile}");
         assert_eq!(light([0.0, 0.2, 0.0, 0.0]), light([0.0, 0.2001, 0.0, 0.0]), "a tremor changes no material");
     }
 }

@@ -13,6 +13,9 @@ use crate::bundle::TemplateHead;
 /// Metres behind the front teeth at which half of the light is left that falls into an open mouth.
 const DEPTH: f32 = 0.02;
 
+/// What flesh makes of the light that does not fall straight into a mouth.
+const FLESH: Vec3 = Vec3::new(0.14, 0.04, 0.035);
+
 /// Rays from each vertex of an eye.
 const RAYS: usize = 32;
 
@@ -48,16 +51,19 @@ impl Shade {
         }
     }
 
-    /// The part of an even light from all around, 0 to 1, that a vertex of this material gets; `None` where no other
-    /// part shades it. In the mouth it is that of a wide open one.
-    pub fn light(&self, material: &str, position: Vec3, normal: Vec3) -> Option<f32> {
+    /// The part of an even white light from all around, 0 to 1, that a vertex of this material gets; `None` where no
+    /// other part shades it. In the mouth it is that of a wide open one.
+    pub fn light(&self, material: &str, position: Vec3, normal: Vec3) -> Option<Vec3> {
         match (material, self.teeth) {
             (EYE, _) => {
                 let open = self.lids.openness(position, normal);
                 // What does not come straight comes from lids that are lit as well or as badly.
-                Some(open / (1.0 - REFLECTANCE * (1.0 - open)))
+                Some(Vec3::splat(open / (1.0 - REFLECTANCE * (1.0 - open))))
             }
-            (TEETH | MOUTH, Some(teeth)) => Some(1.0 / (1.0 + position.distance_squared(teeth) / DEPTH.powi(2))),
+            (TEETH | MOUTH, Some(teeth)) => {
+                let straight = 1.0 / (1.0 + position.distance_squared(teeth) / DEPTH.powi(2));
+                Some(FLESH.lerp(Vec3::ONE, straight))
+            }
             _ => None,
         }
     }
