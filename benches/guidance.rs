@@ -4,23 +4,28 @@
 //! heldout` writes (models/training). `FITDIFF_HELDOUT_STEP=5` takes every fifth person, `FITDIFF_GUIDANCE=fast` another
 //! quality.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bevy::math::{Mat3, Quat, Vec3};
 use bevy_fitdiff::{
     bundle::Bundle,
-    face::{self, FaceAnalyser, FaceChoice, Identity, PhotoLimits},
+    face::{self, Identity, PhotoLimits},
     fitting::{
         FittingHead,
-        render::{Rays, ShLight, View},
+        render::{Rays, View},
     },
-    pipeline::{AvatarData, GenerateOptions, GenerateRequest, Guidance, Pipeline, Source},
+    pipeline::{AvatarData, AvatarMaps, GenerateOptions, GenerateRequest, Guidance, Pipeline, Source},
     runtime::{CancelToken, Runtime, RuntimeOptions},
 };
+use common::{Eye, SIDE, studio};
 use image::RgbImage;
 use nalgebra::Matrix3;
 use serde::Deserialize;
@@ -56,16 +61,20 @@ struct Photographed {
     focal: f32,
 }
 
-/// What is measured of an avatar. The last two leave out what no photo shows: absolute size and place, and the tone.
-const MEASURES: [&str; 5] =
-    ["identity distance", "shape (mm)", "albedo (0-255)", "aligned shape (mm)", "albedo less its mean"];
-
-/// Pixels of the pictures that identities are taken from.
-const SIDE: usize = 512;
+/// What is measured of an avatar. Identity distances are of the avatar in the pose of a second photo and in a light of its
+/// own, to that photo, and to the true head rendered likewise. The last two measures leave out what no photo shows: absolute
+/// size and place, and the tone.
+const MEASURES: [&str; 6] = [
+    "identity, to another photo",
+    "identity, to the true head",
+    "shape (mm)",
+    "albedo (0-255)",
+    "aligned shape (mm)",
+    "albedo less its mean",
+];
 
 struct Evaluation {
-    head: FittingHead,
-    analyser: FaceAnalyser,
+    eye: Eye,
     face_vertices: Vec<bool>,
     texels: Vec<usize>,
 }
@@ -87,8 +96,7 @@ fn main() {
     let masks = image::open(folder.join(&manifest.masks)).expect("masks").to_rgb8();
     let inside = masks.pixels().enumerate().filter(|(_, mask)| mask.0[1] > 127 && mask.0[2] > 127);
     let mut evaluation = Evaluation {
-        head: FittingHead::new(pipeline.head().clone(), masks.width() as usize),
-        analyser: FaceAnalyser::load(&bundle, &runtime).expect("the face networks"),
+        eye: Eye::new(&bundle, &runtime, FittingHead::new(pipeline.head().clone(), masks.width() as usize)),
         face_vertices: read(&folder.join(&manifest.face_vertices)).iter().map(|inside| *inside != 0).collect(),
         texels: inside.map(|(index, _)| index).collect(),
     };
@@ -137,37 +145,41 @@ impl Evaluation {
         let bytes = read(&folder.join(&person.files.vertices));
         let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().copied().map(f32::from_le_bytes).collect();
         let truth: Vec<Vec3> = numbers.as_chunks::<3>().0.iter().copied().map(Vec3::from_array).collect();
+        let diffuse = image::open(folder.join(&person.files.diffuse)).expect("an albedo map").to_rgb8();
+        let maps = AvatarMaps { diffuse: diffuse.pixels().map(|texel| texel.0).collect(), ..(*data.maps).clone() };
+        let true_head = AvatarData { vertices: truth.clone(), maps: Arc::new(maps), ..data.clone() };
+        let other = image::open(folder.join(&person.files.other_image)).expect("a second photo").to_rgb8();
+        let photo = self.eye.face(&other).expect("a face in the second photo").identity;
+        let [seen, of_truth] = [data, &true_head].map(|data| self.seen(data, &person.other));
+        let distance = |to: Option<&Identity>| seen.as_ref().zip(to).map_or(f64::NAN, |(a, b)| a.distance(b).into());
         let face = |vertices: &[Vec3]| -> Vec<Vec3> {
             vertices.iter().zip(&self.face_vertices).filter(|(_, inside)| **inside).map(|(vertex, _)| *vertex).collect()
         };
         let (found, truth) = (face(&data.vertices), face(&truth));
-        let diffuse = image::open(folder.join(&person.files.diffuse)).expect("an albedo map").to_rgb8();
         let [albedo, pattern] = self.albedo(data, &diffuse);
-        let other = image::open(folder.join(&person.files.other_image)).expect("a second photo").to_rgb8();
-        let identity = self.identity(&other).expect("a face in the second photo");
-        let seen = self.seen(data, &person.other);
-        let distance = seen.map_or(f64::NAN, |seen| seen.distance(&identity).into());
-        [distance, vertex_error(&found, &truth), albedo, vertex_error(&aligned(&found, &truth), &truth), pattern]
+        [
+            distance(Some(&photo)),
+            distance(of_truth.as_ref()),
+            vertex_error(&found, &truth),
+            albedo,
+            vertex_error(&aligned(&found, &truth), &truth),
+            pattern,
+        ]
     }
 
-    fn identity(&mut self, picture: &RgbImage) -> Option<Identity> {
-        let analysis = self.analyser.analyse(picture, FaceChoice::MostProminent, &CancelToken::default());
-        analysis.ok().map(|analysis| analysis.face.identity)
-    }
-
-    /// The avatar's identity in the pose of the second photo, in a light of its own.
+    /// The identity of a head in the pose of the second photo, in a light of its own.
     fn seen(&mut self, data: &AvatarData, photo: &Photographed) -> Option<Identity> {
         let columns = std::array::from_fn(|i| photo.rotation[i % 3][i / 3]);
-        let rotation = Quat::from_mat3(&Mat3::from_cols_array(&columns)).normalize();
-        let field_of_view = 2.0 * (0.5 * SIDE as f32 / photo.focal).atan();
-        let rays = Rays::perspective(field_of_view, SIDE, SIDE);
-        let translation = photo.translation.into();
-        let view = View { rotation, translation, rays, width: SIDE, height: SIDE, supersampling: 2 };
-        let mut light = ShLight::constant(Vec3::splat(0.9));
-        light.0[2] = Vec3::splat(0.4);
-        light.0[3] = Vec3::splat(0.3);
-        let picture = data.portrait(&self.head, view, light, &[], [90, 95, 100]);
-        self.identity(&picture)
+        let view = View {
+            rotation: Quat::from_mat3(&Mat3::from_cols_array(&columns)).normalize(),
+            translation: photo.translation.into(),
+            rays: Rays::perspective(2.0 * (0.5 * SIDE as f32 / photo.focal).atan(), SIDE, SIDE),
+            width: SIDE,
+            height: SIDE,
+            supersampling: 2,
+        };
+        let picture = self.eye.picture(data, view, studio(), &[]);
+        self.eye.face(&picture).map(|face| face.identity)
     }
 
     /// Mean absolute difference of sRGB values, and the same less the mean difference of each channel.

@@ -56,6 +56,12 @@ pub struct ChipPlacement {
 }
 
 impl ChipPlacement {
+    /// The placement of a chip of `side` pixels on a face with these landmarks.
+    pub(crate) fn new(landmarks: &FaceLandmarks, template: &ChipTemplate, side: usize) -> Self {
+        let Affine { linear, offset } = chip_map(landmarks, template, side).0;
+        Self { linear, offset }
+    }
+
     /// The place in the photo of a place in the chip, both in pixels.
     pub fn apply(&self, pixel: DVec2) -> DVec2 {
         self.linear * pixel + self.offset

@@ -5,6 +5,7 @@ use bevy::math::{Quat, Vec3};
 use super::{
     FaceFit, Fitter, HeadPose, LossWeights, PhotoFit, PhotoTarget,
     adam::Adam,
+    elsewhere::Elsewhere,
     head::{self, decoded_gradient, surface_maps},
     landmark_loss::{landmark, landmark_loss},
     light,
@@ -45,6 +46,8 @@ impl Default for GuidanceOptions {
 pub struct Losses {
     /// Distance of the embeddings of the photo and of the rendering put over it.
     pub identity: f32,
+    /// Distance of the embeddings of the photo and of the avatar as it is seen from elsewhere.
+    pub elsewhere: f32,
     /// Perceptual loss.
     pub perceptual: f32,
     /// Photometric loss.
@@ -68,6 +71,8 @@ pub struct Guide<'a> {
     steps: [Adam; 4],
     /// How far each pixel of the photo shows the bare face, as the first step finds.
     trust: Option<Vec<f32>>,
+    /// Number of the next step.
+    next: usize,
 }
 
 /// Gradients of the weighted losses.
@@ -99,6 +104,7 @@ impl<'a> Guide<'a> {
             light,
             steps: kinds.map(|(count, shared)| Adam::new(count, shared)),
             trust: None,
+            next: 0,
         }
     }
 
@@ -194,9 +200,8 @@ impl<'a> Guide<'a> {
         by_colour.iter_mut().for_each(|gradient| *gradient *= weights.photometric);
         let seen =
             network.loss(&composite.chip, &target.impression, [weights.recognition, weights.perceptual], cancel)?;
-        let gradients = scene.gradients(&visibility, &composite.seed(&by_colour, &seen.gradient, &inner));
-
-        let mut by_vertex = gradients.vertices;
+        let mut gradients = scene.gradients(&visibility, &composite.seed(&by_colour, &seen.gradient, &inner));
+        let mut by_vertex = std::mem::take(&mut gradients.vertices);
         let rotation = self.fit.pose.rotation;
         let (mut turn, mut shift) = (gradients.rotation, gradients.translation);
         let (landmarks, by_landmark) = landmark_loss(head, target, &self.fit, &posed);
@@ -211,12 +216,28 @@ impl<'a> Guide<'a> {
                 by_vertex[usize::from(corner)] += weight * (rotation.inverse() * gradient);
             }
         }
+        let by_expression = expression_gradient(&head.template, &by_vertex);
+
+        let mut elsewhere = 0.0;
+        if weights.elsewhere > 0.0 {
+            // At rest: what is seen from there tells nothing of the photo's expression.
+            let (view, face) = (Elsewhere::new(self.next, &self.light), (vertices, &textures));
+            let (loss, other) = view.loss(head, face, network, &target.impression, weights.elsewhere, cancel)?;
+            elsewhere = loss;
+            add(gradients.diffuse.as_flattened_mut(), other.diffuse.as_flattened());
+            add(gradients.normals.as_flattened_mut(), other.normals.as_flattened());
+            add(&mut gradients.specular, &other.specular);
+            add(&mut by_vertex, &other.vertices);
+        }
+        self.next += 1;
         let losses = Losses {
             identity: seen.identity.max(0.0).sqrt(),
+            elsewhere: elsewhere.max(0.0).sqrt(),
             perceptual: seen.perceptual,
             photometric,
             landmarks,
             total: weights.recognition * seen.identity
+                + weights.elsewhere * elsewhere
                 + weights.perceptual * seen.perceptual
                 + weights.photometric * photometric
                 + weights.landmarks * landmarks,
@@ -225,7 +246,7 @@ impl<'a> Guide<'a> {
         head::keep_details(&mut by_maps, &head.mask);
         let gradient = Gradient {
             maps: by_maps,
-            expression: expression_gradient(&head.template, &by_vertex),
+            expression: by_expression,
             vertices: by_vertex,
             // Decimetres, so that a step means about as much as one in radians.
             pose: [turn.x, turn.y, turn.z, 0.1 * shift.x, 0.1 * shift.y, 0.1 * shift.z],
@@ -238,4 +259,8 @@ impl<'a> Guide<'a> {
         *rotation = (Quat::from_scaled_axis(Vec3::new(change[0], change[1], change[2])) * *rotation).normalize();
         *translation += 0.1 * Vec3::new(change[3], change[4], change[5]);
     }
+}
+
+fn add<T: std::ops::AddAssign + Copy>(sums: &mut [T], parts: &[T]) {
+    sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += *part);
 }

@@ -16,6 +16,9 @@ const LEAST_COVERAGE: f32 = 0.5;
 pub struct LossWeights {
     /// Squared distance of the embeddings. 150: an embedding's 128 numbers are about as far off as two photos of a person.
     pub recognition: f32,
+    /// The same of the avatar at rest, turned and lit another way. 100: it keeps the likeness from being one of the photo's
+    /// pose and light alone, and a recogniser's idea of photos from counting for more than the pixels.
+    pub elsewhere: f32,
     /// Squared distance of the recogniser's inner activations, over the photo's mean square. 600, the most telling loss for
     /// shape: activations know where features are, and care little for light.
     pub perceptual: f32,
@@ -32,7 +35,7 @@ pub struct LossWeights {
 
 impl Default for LossWeights {
     fn default() -> Self {
-        Self { recognition: 150.0, perceptual: 600.0, photometric: 300.0, landmarks: 3.0, prior: 1.0 }
+        Self { recognition: 150.0, elsewhere: 100.0, perceptual: 600.0, photometric: 300.0, landmarks: 3.0, prior: 1.0 }
     }
 }
 

@@ -14,6 +14,7 @@
 mod adam;
 mod camera;
 pub(crate) mod colour;
+mod elsewhere;
 mod error;
 mod eye;
 mod fit;

@@ -3,7 +3,8 @@
 use bevy::math::Vec3;
 
 use crate::{
-    bundle::{Bundle, BundleError, Generator},
+    bundle::{Bundle, BundleError, ChipTemplate, Generator},
+    face::{ChipPlacement, FaceLandmarks},
     runtime::{AnyTensor, CancelToken, Model, Runtime, RuntimeError, Tensor},
 };
 
@@ -32,6 +33,7 @@ pub struct LossNetwork {
     losses: [String; 2],
     prefixes: crate::bundle::Prefixes,
     side: usize,
+    chip: ChipTemplate,
 }
 
 impl LossNetwork {
@@ -56,12 +58,18 @@ impl LossNetwork {
             losses: [identity.clone(), perceptual.clone()],
             prefixes: generator.prefixes.clone(),
             side,
+            chip: bundle.manifest().face.identity.chip.clone(),
         })
     }
 
     /// Side of the chips in pixels.
     pub fn side(&self) -> usize {
         self.side
+    }
+
+    /// Where the chip lies on a face with these landmarks.
+    pub(super) fn placement(&self, landmarks: &FaceLandmarks) -> ChipPlacement {
+        ChipPlacement::new(landmarks, &self.chip, self.side)
     }
 
     /// What the recogniser sees in a chip, sRGB of 0 to 1.

@@ -54,17 +54,28 @@ impl PhotoTarget {
 
     /// The head in this pose, seen through the chip's pixels.
     pub(super) fn view(&self, camera: &Camera, pose: &HeadPose, supersampling: usize) -> View {
-        let ray = |x: f64, y: f64| camera.ray(self.placement.apply(DVec2::new(x, y)).as_vec2());
-        let origin = ray(0.0, 0.0);
-        let rays = Rays { origin, right: ray(1.0, 0.0) - origin, down: ray(0.0, 1.0) - origin };
-        let HeadPose { rotation, translation } = *pose;
-        View { rotation, translation, rays, width: self.side, height: self.side, supersampling }
+        chip_view(&self.placement, self.side, camera, pose, supersampling)
     }
 
     /// Landmarks in photo pixels.
     pub(super) fn landmark_pixels(&self) -> impl Iterator<Item = Vec2> {
         self.landmarks.iter().map(|point| point.truncate())
     }
+}
+
+/// A head in a pose, seen through the pixels of a chip of `side` × `side`.
+pub(super) fn chip_view(
+    placement: &ChipPlacement,
+    side: usize,
+    camera: &Camera,
+    pose: &HeadPose,
+    supersampling: usize,
+) -> View {
+    let ray = |x: f64, y: f64| camera.ray(placement.apply(DVec2::new(x, y)).as_vec2());
+    let origin = ray(0.0, 0.0);
+    let rays = Rays { origin, right: ray(1.0, 0.0) - origin, down: ray(0.0, 1.0) - origin };
+    let HeadPose { rotation, translation } = *pose;
+    View { rotation, translation, rays, width: side, height: side, supersampling }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
     bundle::Maps,
     diffusion::{Decoder, Latents, SampleRequest, Schedule, UnetDenoiser, sample},
     face::Face,
-    fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit},
+    fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit, PhotoTarget},
     runtime::CancelToken,
 };
 
@@ -20,13 +20,16 @@ const GUIDED_PART: f64 = 0.5;
 const PREDICTION_DEVIATION: [f32; 2] = [0.4, 0.7];
 
 /// Deviation of the shape in the landmarks' fit: they are too coarse to tell faces apart.
-const LANDMARK_SHAPE_DEVIATION: f32 = 0.05;
+const LANDMARK_SHAPE_DEVIATION: f32 = 0.2;
 
 /// What a guided step's size is multiplied with at the end.
 const LAST_RATE: f32 = 0.1;
 
 /// What a gradient step takes, in denoising steps.
-const GRADIENT_WORK: usize = 15;
+const GRADIENT_WORK: usize = 20;
+
+/// How far the noise seeds of a photo's starts are apart: further than those that a player tries one after the other.
+const START_STRIDE: u64 = 1 << 40;
 
 /// How much work is put into making an avatar look like the person in the photo.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,27 +39,34 @@ pub enum Guidance {
     Off,
     /// 20 gradient steps.
     Fast,
-    /// 60 gradient steps.
+    /// 60 gradient steps. With more of them, the face follows what the photo's light and hair do to it.
     #[default]
     Balanced,
-    /// 160 gradient steps.
+    /// Three starts from other noise, of 60 gradient steps each; the one that agrees best with the photo is kept.
     Best,
 }
 
 impl Guidance {
     /// What sampling takes with so many denoising steps, in denoising steps.
     pub(super) fn work(self, steps: usize) -> usize {
-        if self == Self::Off { steps } else { 2 * steps + GRADIENT_WORK * self.gradient_steps() }
+        match self {
+            Self::Off => steps,
+            _ => self.starts() * (2 * steps + GRADIENT_WORK * self.gradient_steps()),
+        }
     }
 
-    /// Number of gradient steps in all.
+    /// Number of gradient steps of each start.
     fn gradient_steps(self) -> usize {
         match self {
             Self::Off => 0,
             Self::Fast => 20,
-            Self::Balanced => 60,
-            Self::Best => 160,
+            Self::Balanced | Self::Best => 60,
         }
+    }
+
+    /// Number of starts.
+    fn starts(self) -> usize {
+        if self == Self::Best { 3 } else { 1 }
     }
 }
 
@@ -90,22 +100,48 @@ impl GuidedSampling<'_> {
     pub fn run(
         &mut self,
         request: &SampleRequest,
-        (guidance, preview_every): (Guidance, usize),
+        how: (Guidance, usize),
         face: &Face,
         size: (u32, u32),
         cancel: &CancelToken,
         tracker: &mut Tracker,
     ) -> Result<(Latents, Option<PhotoFit>), PipelineError> {
+        let target = self.fitter.target(face, size, cancel)?;
+        let starts = how.0.starts();
+        let work = how.0.work(request.options.steps) / starts;
+        let mut best: Option<(Latents, Option<PhotoFit>)> = None;
+        for start in 0..starts {
+            let seed = request.seed.wrapping_add(START_STRIDE.wrapping_mul(start as u64));
+            let result =
+                self.start(&SampleRequest { seed, ..*request }, how, &target, cancel, tracker, start * work)?;
+            let total =
+                |result: &(Latents, Option<PhotoFit>)| result.1.as_ref().map_or(f32::INFINITY, |fit| fit.losses.total);
+            if best.as_ref().is_none_or(|best| total(&result) < total(best)) {
+                best = Some(result);
+            }
+        }
+        Ok(best.expect("there is at least one start"))
+    }
+
+    /// One start, after `before` denoising steps of others.
+    fn start(
+        &mut self,
+        request: &SampleRequest,
+        (guidance, preview_every): (Guidance, usize),
+        target: &PhotoTarget,
+        cancel: &CancelToken,
+        tracker: &mut Tracker,
+        before: usize,
+    ) -> Result<(Latents, Option<PhotoFit>), PipelineError> {
         let steps = request.options.steps;
         let unguided = sample(self.unet, self.schedule, request, cancel, &mut |step, _| {
-            tracker.steps(step.index + 1, None);
+            tracker.steps(before + step.index + 1, None);
             Ok(())
         })?;
-        let target = self.fitter.target(face, size, cancel)?;
-        let Ok(fit) = self.fitter.fit_landmarks(&target, &unguided, LANDMARK_SHAPE_DEVIATION) else {
+        let Ok(fit) = self.fitter.fit_landmarks(target, &unguided, LANDMARK_SHAPE_DEVIATION) else {
             return Ok((unguided, None));
         };
-        let mut guide = Guide::new(self.fitter, &target, fit, &unguided, GuidanceOptions::default());
+        let mut guide = Guide::new(self.fitter, target, fit, &unguided, GuidanceOptions::default());
         let guided = ((steps as f64 * GUIDED_PART).ceil() as usize).clamp(1, steps);
         let all = guidance.gradient_steps();
         let (mut done, mut losses) = (0, Losses::default());
@@ -117,10 +153,10 @@ impl GuidedSampling<'_> {
                 let rate = 1.0 - (1.0 - LAST_RATE) * done as f32 / all as f32;
                 losses = guide.step(decoder, clean, &anchor, PREDICTION_DEVIATION, rate, cancel)?;
                 done += 1;
-                tracker.steps(steps + step.index + GRADIENT_WORK * done, None);
+                tracker.steps(before + steps + step.index + GRADIENT_WORK * done, None);
             }
             let preview = preview(decoder, maps, clean, step, preview_every, cancel)?;
-            tracker.steps(steps + step.index + 1 + GRADIENT_WORK * done, preview);
+            tracker.steps(before + steps + step.index + 1 + GRADIENT_WORK * done, preview);
             Ok(())
         })?;
         let fit = guide.finish(losses);
