@@ -3,12 +3,15 @@
 
 pub mod avatar;
 pub mod bundle;
+pub mod cache;
 pub mod diffusion;
 pub mod face;
+mod files;
 pub mod fitting;
 pub mod pipeline;
 mod plugin;
 pub mod runtime;
+pub mod save;
 
 pub use plugin::{FitDiffPlugin, FitDiffRuntime};
 
@@ -17,10 +20,13 @@ pub mod prelude {
     pub use crate::{
         FitDiffPlugin, FitDiffRuntime,
         avatar::{
-            Avatar, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarReady, AvatarSource,
-            AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
+            Avatar, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarReady,
+            AvatarSource, AvatarStage, FaceSearch, FaceSearchFailed, FacesFound, FitDiffModel, FitDiffSettings,
+            ForgetPerson, FoundFaces, GeneratedAvatar, Photo, SkinTone,
         },
-        pipeline::AvatarRecipe,
+        cache::CacheSettings,
+        pipeline::{AvatarRecipe, ShapeEdits, ShapeTraits},
         runtime::RuntimeReport,
+        save::AvatarFile,
     };
 }

@@ -264,7 +264,7 @@ fn the_look_can_be_changed_afterwards() {
     let mut app = app();
     let avatar = app.world_mut().spawn(Avatar::random(5)).id();
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
-    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1) };
+    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1), ..default() };
     let (_, brown) = skin_and_eye(app.world_mut());
     app.world_mut().entity_mut(avatar).insert(look);
     app.update();

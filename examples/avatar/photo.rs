@@ -119,7 +119,7 @@ fn show(
     mut images: ResMut<Assets<Image>>,
 ) {
     let wanted = avatars.iter().find_map(|avatar| match &avatar.source {
-        AvatarSource::Photos(photos) => photos.first().cloned(),
+        AvatarSource::Photos(photos) => photos.first().map(|first| first.photo.clone()),
         _ => None,
     });
     if input.shown.as_ref().map(|(photo, _)| photo) == wanted.as_ref() {

@@ -17,6 +17,8 @@
 mod components;
 mod events;
 mod eye;
+mod faces;
+mod forget;
 mod head;
 mod lash;
 mod look;
@@ -30,6 +32,7 @@ mod shade;
 mod skin;
 mod spawn;
 mod texture;
+mod tone;
 mod worker;
 
 use std::sync::Arc;
@@ -40,12 +43,15 @@ use bevy::{
 };
 
 pub use components::{
-    Avatar, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarSource, AvatarStage, GeneratedAvatar,
-    SavedRecipe,
+    Avatar, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource, AvatarStage,
+    GeneratedAvatar, SavedRecipe,
 };
 pub use events::{AvatarError, AvatarFailed, AvatarReady};
+pub use faces::{FaceSearch, FaceSearchFailed, FaceSearchFailure, FacesFound, FoundFaces, PhotoFace};
+pub use forget::ForgetPerson;
 pub use photo::{Photo, PhotoLoader};
 pub use settings::{FitDiffModel, FitDiffSettings};
+pub use tone::SkinTone;
 
 use crate::runtime::Runtime;
 use queue::Queue;

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bevy::{asset::LoadState, ecs::system::SystemParam, mesh::morph::MorphWeights, prelude::*};
 
 use super::{
-    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarSource,
+    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource,
     AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
     look::PaintedEyes,
     preview::preview_image,
@@ -13,7 +13,6 @@ use super::{
     worker::{Finished, Job, Report, Task, Worker},
 };
 use crate::{
-    face::FaceChoice,
     pipeline::{GenerateRequest, PipelineError, Source, SourcePhoto, Stage},
     runtime::{CancelToken, RuntimeReport},
 };
@@ -141,11 +140,11 @@ impl Inputs<'_> {
         let source = match &avatar.source {
             AvatarSource::Recipe(recipe) => return Ok(Some(Task::Again(recipe.0.clone()))),
             AvatarSource::Random => Source::Random,
-            AvatarSource::Photos(handles) => {
-                let mut loaded = Vec::with_capacity(handles.len());
-                for handle in handles {
-                    let Some(photo) = self.photo(handle)? else { return Ok(None) };
-                    loaded.push(SourcePhoto { image: photo.0.clone(), face: FaceChoice::MostProminent });
+            AvatarSource::Photos(photos) => {
+                let mut loaded = Vec::with_capacity(photos.len());
+                for AvatarPhoto { photo, face } in photos {
+                    let Some(photo) = self.photo(photo)? else { return Ok(None) };
+                    loaded.push(SourcePhoto { image: photo.0.clone(), face: *face });
                 }
                 Source::Photos(loaded)
             }

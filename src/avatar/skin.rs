@@ -1,7 +1,7 @@
 //! The generated maps as textures and a material of Bevy.
 
 use bevy::{
-    color::{Color, ColorToComponents, LinearRgba, Srgba},
+    color::{ColorToComponents, LinearRgba, Srgba},
     image::Image,
     pbr::StandardMaterial,
     render::render_resource::TextureFormat,
@@ -82,7 +82,7 @@ fn specular_alpha(f0: f32, most: f32) -> f32 {
 /// The skin's material without its textures.
 pub(super) fn skin_material(look: &AvatarLook) -> StandardMaterial {
     StandardMaterial {
-        base_color: Color::WHITE,
+        base_color: look.skin_tint,
         perceptual_roughness: look.skin_roughness,
         metallic: 0.0,
         ..Default::default()

@@ -28,6 +28,7 @@ mod photo;
 mod quality;
 mod sampling;
 
+use bevy::reflect::{Reflect, std_traits::ReflectDefault};
 use image::RgbImage;
 
 pub use detect::{Detection, Keypoint};
@@ -52,7 +53,8 @@ const MAX_FACES: usize = 16;
 const TURNS: [Turn; 3] = [Turn::Upright, Turn::Clockwise, Turn::Counterclockwise];
 
 /// Which of several faces is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Reflect)]
+#[reflect(Default, Clone, Debug, PartialEq, Hash)]
 pub enum FaceChoice {
     /// The most central large face.
     #[default]

@@ -25,6 +25,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+mod edits;
 mod error;
 mod fuse;
 mod guided;
@@ -33,17 +34,20 @@ mod portrait;
 mod progress;
 mod recipe;
 mod request;
+mod traits;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use bevy::math::Vec3;
 
+pub use edits::ShapeEdits;
 pub use error::PipelineError;
 pub use guided::Guidance;
 pub use maps::AvatarMaps;
 pub use progress::{Progress, Stage};
 pub use recipe::{AvatarRecipe, BundleId, RECIPE_VERSION, RecipeSource};
 pub use request::{GenerateOptions, GenerateRequest, Source, SourcePhoto};
+pub use traits::{ShapeTrait, ShapeTraits};
 
 use crate::{
     bundle::{Bundle, Generator, Maps, ReliableRange, TemplateHead},
@@ -69,6 +73,8 @@ pub struct AvatarData {
     pub maps: Arc<AvatarMaps>,
     /// The clean latents that vertices and maps were decoded from, multiplied with the bundle's scales.
     pub latents: Latents,
+    /// What the shape coefficients in the latents are multiplied with.
+    pub shape_scale: f32,
     /// Who it is; `None` for random people and given latents.
     pub identity: Option<Identity>,
     /// What makes the identity unreliable, of all photos one after the other.
