@@ -23,9 +23,6 @@ pub const FILE_EXTENSION: &str = "avatar.json";
 /// Longest file that is read: 1 MiB. One of the default bundle has some 7 KB.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Longest name of an avatar, in characters.
-const MAX_NAME_CHARS: usize = 100;
-
 /// Whether the embedding of the person is saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Embedding {

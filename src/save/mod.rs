@@ -20,6 +20,7 @@
 //! A file holds a likeness, and nothing of the photo. The embedding of the person is personal data, by which other photos
 //! of the person can be recognised: it is written on [`Embedding::Keep`] alone.
 
+mod check;
 mod error;
 mod file;
 mod wire;
