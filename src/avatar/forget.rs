@@ -1,6 +1,14 @@
 //! Forgetting the person that an avatar was made from.
 
+use std::sync::Arc;
+
 use bevy::prelude::*;
+
+use super::{
+    Avatar, AvatarProgress, AvatarStage, FaceSearch, GeneratedAvatar,
+    queue::Queue,
+    spawn::Spawning,
+};
 
 /// Forgets the person that an avatar was made from, and keeps the avatar: `commands.trigger(ForgetPerson { entity })`.
 ///
@@ -20,4 +28,36 @@ use bevy::prelude::*;
 pub struct ForgetPerson {
     /// The entity with the [`Avatar`](super::Avatar).
     pub entity: Entity,
+}
+
+/// Forgets the person of an entity.
+pub(super) fn forget(
+    asked: On<ForgetPerson>,
+    mut commands: Commands,
+    queue: Option<ResMut<Queue>>,
+    mut avatars: Query<(&mut Avatar, &mut AvatarProgress, Option<&mut GeneratedAvatar>, Option<&mut Spawning>)>,
+) {
+    let entity = asked.entity;
+    if let Some(mut queue) = queue {
+        queue.withdraw(entity);
+    }
+    // What was found goes with the search.
+    commands.entity(entity).try_remove::<FaceSearch>();
+    let Ok((mut avatar, mut progress, mut generated, mut spawning)) = avatars.get_mut(entity) else { return };
+    let kept = [generated.as_mut().map(|avatar| &mut avatar.data), spawning.as_mut().map(|head| &mut head.data)];
+    let mut recipe = None;
+    for data in kept.into_iter().flatten() {
+        *data = Arc::new(data.forgotten());
+        recipe = Some(data.recipe.clone());
+    }
+    let Some(recipe) = recipe else {
+        commands.entity(entity).remove::<Avatar>();
+        return;
+    };
+    // The head is there: nothing is to be generated.
+    *avatar.bypass_change_detection() = Avatar::from_recipe(recipe);
+    progress.preview = None;
+    if spawning.is_none() && progress.stage != AvatarStage::Ready {
+        *progress = AvatarProgress { stage: AvatarStage::Ready, fraction: 1.0, ..default() };
+    }
 }

@@ -21,12 +21,14 @@ mod faces;
 mod forget;
 mod head;
 mod lash;
+mod line;
 mod look;
 mod mesh;
 mod mouth;
 mod photo;
 mod preview;
 mod queue;
+mod searcher;
 mod settings;
 mod shade;
 mod skin;
@@ -54,6 +56,7 @@ pub use settings::{FitDiffModel, FitDiffSettings};
 pub use tone::SkinTone;
 
 use crate::runtime::Runtime;
+use faces::Searches;
 use queue::Queue;
 use worker::Worker;
 
@@ -77,10 +80,13 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
         .register_type::<AvatarLook>()
         .register_type::<AvatarPart>()
         .register_type::<AvatarProgress>()
+        .register_type::<FaceSearch>()
+        .register_type::<FaceSearchFailure>()
         .register_type::<FitDiffModel>()
         .register_type::<FitDiffSettings>()
+        .register_type::<FoundFaces>()
         .register_type::<GeneratedAvatar>();
-    app.init_resource::<FitDiffSettings>().init_resource::<FitDiffModel>().init_resource::<Queue>();
+    app.init_resource::<FitDiffSettings>().init_resource::<FitDiffModel>().init_resource::<Queue>().init_resource::<Searches>();
     if let Some(runtime) = runtime {
         match Worker::start(runtime) {
             Ok(worker) => {
@@ -91,11 +97,12 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
         }
     }
     limit_slabs(app);
-    app.add_observer(queue::withdraw);
+    app.add_observer(queue::withdraw).add_observer(faces::withdraw).add_observer(forget::forget);
     app.add_systems(
         PreUpdate,
         (
-            (queue::enqueue, queue::receive, queue::dispatch, spawn::spawn).chain(),
+            (queue::follow_photos, queue::enqueue, faces::follow_photos, faces::enqueue).chain(),
+            (queue::receive, faces::dispatch, queue::dispatch, spawn::spawn).chain(),
             (look::restyle_skin, look::paint_eyes, mouth::find, mouth::light).chain(),
         )
             .chain()

@@ -19,7 +19,7 @@ use crate::pipeline::AvatarData;
 /// A head on its way to the renderer.
 #[derive(Component)]
 pub(super) struct Spawning {
-    data: Arc<AvatarData>,
+    pub data: Arc<AvatarData>,
     blendshapes: usize,
     iris: Color,
     reflectance: f32,
