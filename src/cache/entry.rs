@@ -62,7 +62,7 @@ pub(super) fn write(data: &AvatarData, key: &[u8; HASH_BYTES]) -> Vec<u8> {
     let layout = EntryLayout { vertices: vertices.len(), side: maps.size, latents: latents.layout() };
     let mut bytes = Vec::with_capacity(layout.bytes());
     bytes.extend(layout.header(key));
-    let mut floats = |bytes: &mut Vec<u8>, values: &mut dyn Iterator<Item = f32>| {
+    let floats = |bytes: &mut Vec<u8>, values: &mut dyn Iterator<Item = f32>| {
         values.for_each(|value| bytes.extend(value.to_le_bytes()));
     };
     floats(&mut bytes, &mut vertices.iter().flat_map(|vertex| vertex.to_array()));
