@@ -4,7 +4,9 @@
 pub mod avatar;
 pub mod bundle;
 pub mod diffusion;
+pub mod export;
 pub mod face;
+mod files;
 pub mod fitting;
 pub mod pipeline;
 mod plugin;

@@ -16,20 +16,21 @@
 
 mod components;
 mod events;
-mod eye;
-mod head;
-mod lash;
+pub(crate) mod eye;
+pub(crate) mod head;
+pub(crate) mod lash;
 mod look;
-mod mesh;
-mod mouth;
+pub(crate) mod material;
+pub(crate) mod mesh;
+pub(crate) mod mouth;
 mod photo;
 mod preview;
 mod queue;
 mod settings;
-mod shade;
-mod skin;
+pub(crate) mod shade;
+pub(crate) mod skin;
 mod spawn;
-mod texture;
+pub(crate) mod texture;
 mod worker;
 
 use std::sync::Arc;
