@@ -5,6 +5,7 @@ pub mod avatar;
 pub mod bundle;
 pub mod cache;
 pub mod diffusion;
+pub mod export;
 pub mod face;
 mod files;
 pub mod fitting;

@@ -16,24 +16,25 @@
 
 mod components;
 mod events;
-mod eye;
+pub(crate) mod eye;
 mod faces;
 mod forget;
-mod head;
-mod lash;
+pub(crate) mod head;
+pub(crate) mod lash;
 mod line;
 mod look;
-mod mesh;
-mod mouth;
+pub(crate) mod material;
+pub(crate) mod mesh;
+pub(crate) mod mouth;
 mod photo;
 mod preview;
 mod queue;
 mod searcher;
 mod settings;
-mod shade;
-mod skin;
+pub(crate) mod shade;
+pub(crate) mod skin;
 mod spawn;
-mod texture;
+pub(crate) mod texture;
 mod tone;
 mod worker;
 
