@@ -4,6 +4,7 @@
 pub mod avatar;
 pub mod bundle;
 pub mod diffusion;
+pub mod expression;
 pub mod face;
 pub mod fitting;
 pub mod pipeline;
@@ -19,6 +20,11 @@ pub mod prelude {
         avatar::{
             Avatar, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarReady, AvatarSource,
             AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
+        },
+        expression::{
+            ArkitBlendshape, AtEnd, Expression, ExpressionPlayer, ExpressionPlugin, ExpressionPreset,
+            ExpressionSequence, ExpressionSequenceEnded, ExpressionSystems, HeadTurn, LipSync, LivingFace, LookAt,
+            LookTarget, NaturalBlink, NaturalGaze, Viseme,
         },
         pipeline::AvatarRecipe,
         runtime::RuntimeReport,
