@@ -4,8 +4,11 @@
 pub mod avatar;
 pub mod bundle;
 pub mod cache;
+#[cfg(feature = "creator")]
+pub mod creator;
 pub mod diffusion;
 pub mod export;
+pub mod expression;
 pub mod face;
 mod files;
 pub mod fitting;
@@ -21,13 +24,22 @@ pub mod prelude {
     pub use crate::{
         FitDiffPlugin, FitDiffRuntime,
         avatar::{
-            Avatar, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarReady,
+            Avatar, AvatarDraft, AvatarFailed, AvatarFailure, AvatarLook, AvatarOptions, AvatarPart, AvatarPhoto, AvatarProgress, AvatarReady,
             AvatarSource, AvatarStage, FaceSearch, FaceSearchFailed, FacesFound, FitDiffModel, FitDiffSettings,
             ForgetPerson, FoundFaces, GeneratedAvatar, Photo, SkinTone,
         },
         cache::CacheSettings,
+        expression::{
+            ArkitBlendshape, AtEnd, Expression, ExpressionPlayer, ExpressionPlugin, ExpressionPreset,
+            ExpressionSequence, ExpressionSequenceEnded, ExpressionSystems, HeadTurn, LipSync, LivingFace, LookAt,
+            LookTarget, NaturalBlink, NaturalGaze, Viseme,
+        },
         pipeline::{AvatarRecipe, ShapeEdits, ShapeTraits},
         runtime::RuntimeReport,
         save::AvatarFile,
+    };
+    #[cfg(feature = "creator")]
+    pub use crate::creator::{
+        AvatarCreated, CreatorAction, CreatorClosed, CreatorPlugin, CreatorSettings, CreatorState, CreatorStudioPlugin,
     };
 }

@@ -15,6 +15,7 @@
 //! ```
 
 mod components;
+mod draft;
 mod events;
 pub(crate) mod eye;
 mod faces;
@@ -49,6 +50,7 @@ pub use components::{
     Avatar, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource, AvatarStage,
     GeneratedAvatar, SavedRecipe,
 };
+pub use draft::{AvatarDraft, AvatarOptions};
 pub use events::{AvatarError, AvatarFailed, AvatarReady};
 pub use faces::{FaceSearch, FaceSearchFailed, FaceSearchFailure, FacesFound, FoundFaces, PhotoFace};
 pub use forget::ForgetPerson;
@@ -77,6 +79,8 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
     ensure_asset::<StandardMaterial>(app);
     app.init_asset::<Photo>().register_asset_loader(PhotoLoader::default());
     app.register_type::<Avatar>()
+        .register_type::<AvatarDraft>()
+        .register_type::<AvatarOptions>()
         .register_type::<AvatarFailure>()
         .register_type::<AvatarLook>()
         .register_type::<AvatarPart>()

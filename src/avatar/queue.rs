@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use bevy::{asset::LoadState, ecs::system::SystemParam, mesh::morph::MorphWeights, prelude::*};
 
 use super::{
-    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource,
+    Avatar, AvatarDraft, AvatarOptions, AvatarReady, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource,
     AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
     faces::{self, Searches},
     line::Line,
@@ -92,7 +92,7 @@ pub(super) fn dispatch(
     mut worker: Option<ResMut<Worker>>,
     report: Res<RuntimeReport>,
     inputs: Inputs,
-    mut avatars: Query<(&Avatar, &AvatarLook, &mut AvatarProgress)>,
+    mut avatars: Query<(&Avatar, &AvatarLook, &mut AvatarProgress, Option<&AvatarOptions>, Has<AvatarDraft>)>,
 ) {
     let queue = queue.bypass_change_detection();
     if queue.is_busy() {
@@ -100,7 +100,7 @@ pub(super) fn dispatch(
     }
     let mut position = 0;
     while let Some(entity) = queue.waiting(position) {
-        let Ok((avatar, look, mut progress)) = avatars.get_mut(entity) else {
+        let Ok((avatar, look, mut progress, options, draft)) = avatars.get_mut(entity) else {
             queue.leave(position);
             continue;
         };
@@ -109,11 +109,12 @@ pub(super) fn dispatch(
             fail(&mut commands, entity, &mut progress, no_runtime(&report));
             return;
         };
-        match inputs.task(avatar) {
+        match inputs.task(avatar, options) {
             Ok(Some(task)) => {
                 let (id, cancel) = queue.start(position);
                 let FitDiffSettings { bundle, cache, .. } = inputs.settings.clone();
-                worker.generate(Job { id, bundle, cache, task, iris: look.iris, cancel });
+                let iris = (!draft).then_some(look.iris);
+                worker.generate(Job { id, bundle, cache, task, iris, cancel });
                 return;
             }
             Ok(None) => position += 1,
@@ -138,7 +139,7 @@ impl Inputs<'_> {
     }
 
     /// What to do for an avatar; `None` while its photos are being loaded.
-    fn task(&self, avatar: &Avatar) -> Result<Option<Task>, AvatarError> {
+    fn task(&self, avatar: &Avatar, options: Option<&AvatarOptions>) -> Result<Option<Task>, AvatarError> {
         let source = match &avatar.source {
             AvatarSource::Recipe(recipe) => return Ok(Some(Task::Again(recipe.0.clone()))),
             AvatarSource::Random => Source::Random,
@@ -151,7 +152,8 @@ impl Inputs<'_> {
                 Source::Photos(loaded)
             }
         };
-        Ok(Some(Task::New(GenerateRequest { source, seed: avatar.seed, options: self.settings.options })))
+        let options = options.map_or(self.settings.options, |options| options.0);
+        Ok(Some(Task::New(GenerateRequest { source, seed: avatar.seed, options })))
     }
 
     /// A photo; `None` while it is being loaded.
@@ -214,7 +216,12 @@ pub(super) fn receive(
                 let Some(entity) = queue.end(job) else { continue };
                 let Ok(mut progress) = avatars.get_mut(entity) else { continue };
                 match *result {
-                    Ok(Finished { data, head }) => {
+                    Ok(Finished { data, head: None }) => {
+                        (progress.stage, progress.fraction, progress.remaining) = (AvatarStage::Ready, 1.0, None);
+                        commands.entity(entity).try_insert(GeneratedAvatar { data });
+                        commands.trigger(AvatarReady { entity });
+                    }
+                    Ok(Finished { data, head: Some(head) }) => {
                         progress.stage = AvatarStage::Spawning;
                         progress.fraction = progress.fraction.max(GENERATED);
                         progress.remaining = None;

@@ -45,8 +45,8 @@ pub(super) struct Job {
     /// Where avatars are kept, if they are.
     pub cache: Option<CacheSettings>,
     pub task: Task,
-    /// Colour of the iris.
-    pub iris: Color,
+    /// Colour of the iris; `None` for a draft, of which nothing is to be rendered.
+    pub iris: Option<Color>,
     pub cancel: CancelToken,
 }
 
@@ -72,7 +72,8 @@ pub(super) enum Report {
 /// A generated avatar with what the renderer needs of it.
 pub(super) struct Finished {
     pub data: Arc<AvatarData>,
-    pub head: HeadAssets,
+    /// `None` for a draft.
+    pub head: Option<HeadAssets>,
 }
 
 /// The worker: dropping it cancels what it does and waits for it.
@@ -264,7 +265,7 @@ impl State {
             }
         };
         let data = make(model, &task, cache.as_ref(), &cancel, &mut observe)?;
-        let head = HeadAssets::new(&data, iris);
+        let head = iris.map(|iris| HeadAssets::new(&data, iris));
         if cancel.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }
