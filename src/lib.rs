@@ -21,12 +21,16 @@ pub use plugin::{FitDiffPlugin, FitDiffRuntime};
 
 /// The names that a game needs.
 pub mod prelude {
+    #[cfg(feature = "creator")]
+    pub use crate::creator::{
+        AvatarCreated, CreatorAction, CreatorClosed, CreatorPlugin, CreatorSettings, CreatorState, CreatorStudioPlugin,
+    };
     pub use crate::{
         FitDiffPlugin, FitDiffRuntime,
         avatar::{
-            Avatar, AvatarDraft, AvatarFailed, AvatarFailure, AvatarLook, AvatarOptions, AvatarPart, AvatarPhoto, AvatarProgress, AvatarReady,
-            AvatarSource, AvatarStage, FaceSearch, FaceSearchFailed, FacesFound, FitDiffModel, FitDiffSettings,
-            ForgetPerson, FoundFaces, GeneratedAvatar, Photo, SkinTone,
+            Avatar, AvatarDraft, AvatarFailed, AvatarFailure, AvatarLook, AvatarOptions, AvatarPart, AvatarPhoto,
+            AvatarProgress, AvatarReady, AvatarSource, AvatarStage, FaceSearch, FaceSearchFailed, FacesFound,
+            FitDiffModel, FitDiffSettings, ForgetPerson, FoundFaces, GeneratedAvatar, Photo, SkinTone,
         },
         cache::CacheSettings,
         expression::{
@@ -37,9 +41,5 @@ pub mod prelude {
         pipeline::{AvatarRecipe, ShapeEdits, ShapeTraits},
         runtime::RuntimeReport,
         save::AvatarFile,
-    };
-    #[cfg(feature = "creator")]
-    pub use crate::creator::{
-        AvatarCreated, CreatorAction, CreatorClosed, CreatorPlugin, CreatorSettings, CreatorState, CreatorStudioPlugin,
     };
 }

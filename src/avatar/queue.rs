@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use bevy::{asset::LoadState, ecs::system::SystemParam, mesh::morph::MorphWeights, prelude::*};
 
 use super::{
-    Avatar, AvatarDraft, AvatarOptions, AvatarReady, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource,
-    AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
+    Avatar, AvatarDraft, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarOptions, AvatarPart, AvatarPhoto,
+    AvatarProgress, AvatarReady, AvatarSource, AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
     faces::{self, Searches},
     line::Line,
     look::PaintedEyes,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bevy::{platform::time::Instant, prelude::*};
 
 use super::{
-    AvatarCreated, CreatorAvatar, CreatorClosed, CreatorEdits, CreatorSettings, CreatorState, CreatorStep, History, Notice,
+    AvatarCreated, CreatorAvatar, CreatorClosed, CreatorEdits, CreatorSettings, CreatorState, CreatorStep, History,
+    Notice,
     actions::Creator,
     state::{Person, Work},
 };

@@ -57,11 +57,15 @@ impl Notice {
 impl From<&PhotoError> for Notice {
     fn from(error: &PhotoError) -> Self {
         let (text, advice) = match error {
-            PhotoError::Read { .. } => ("This photo cannot be opened.", "Check that the file is there and may be read."),
+            PhotoError::Read { .. } => {
+                ("This photo cannot be opened.", "Check that the file is there and may be read.")
+            }
             PhotoError::Empty => ("This file is empty.", "Copy or download the photo again."),
             PhotoError::UnknownFormat => ("This is not a photo.", "Choose a JPEG, PNG or WebP picture."),
             PhotoError::Truncated => ("This photo is incomplete.", "Copy or download it again."),
-            PhotoError::Decode { .. } => ("This photo is damaged.", "Choose another one, or save it anew as JPEG or PNG."),
+            PhotoError::Decode { .. } => {
+                ("This photo is damaged.", "Choose another one, or save it anew as JPEG or PNG.")
+            }
             PhotoError::FileTooLarge { .. } | PhotoError::TooLarge { .. } => {
                 ("This photo is too large.", "Save a smaller version of it and choose that.")
             }
@@ -132,10 +136,9 @@ impl From<&AvatarError> for Notice {
                 "This computer cannot create avatars: the engine for it did not start.",
                 "Install the app again, or tell its makers.",
             ),
-            AvatarError::Bug(_) => (
-                "Something broke inside.",
-                "Try again. If it happens again, tell the makers of bevy_fitdiff.",
-            ),
+            AvatarError::Bug(_) => {
+                ("Something broke inside.", "Try again. If it happens again, tell the makers of bevy_fitdiff.")
+            }
         };
         Self::error(text, advice, error)
     }
@@ -169,10 +172,9 @@ impl From<&ExportError> for Notice {
     fn from(error: &ExportError) -> Self {
         let (text, advice) = match error {
             ExportError::Cancelled => ("The export was cancelled.", ""),
-            ExportError::Write { .. } => (
-                "The avatar could not be exported there.",
-                "Choose a folder that you may write to and that has room.",
-            ),
+            ExportError::Write { .. } => {
+                ("The avatar could not be exported there.", "Choose a folder that you may write to and that has room.")
+            }
             _ => ("The avatar could not be exported.", "Create it again, or tell the makers of the app."),
         };
         Self::error(text, advice, error)
@@ -183,7 +185,9 @@ impl From<&WebcamError> for Notice {
     fn from(error: &WebcamError) -> Self {
         let (text, advice) = match error {
             WebcamError::NotBuilt => ("This app cannot use webcams.", "Choose a photo instead."),
-            WebcamError::Missing(_) => ("No webcam was found.", "Connect one and try again, or choose a photo instead."),
+            WebcamError::Missing(_) => {
+                ("No webcam was found.", "Connect one and try again, or choose a photo instead.")
+            }
             WebcamError::Broken(_) => (
                 "The webcam gives no picture.",
                 "Close other programs that use it, and check that it may be used. Or choose a photo instead.",
@@ -196,7 +200,9 @@ impl From<&WebcamError> for Notice {
 impl From<&QualityWarning> for Notice {
     fn from(warning: &QualityWarning) -> Self {
         let (text, advice) = match warning {
-            QualityWarning::Small { .. } => ("The face is small in this photo.", "A photo from closer by works better."),
+            QualityWarning::Small { .. } => {
+                ("The face is small in this photo.", "A photo from closer by works better.")
+            }
             QualityWarning::Blurred { .. } => ("The face is blurred.", "A sharper photo works better."),
             QualityWarning::TurnedAway { .. } => {
                 ("The face looks away.", "A photo in which you look into the camera works better.")

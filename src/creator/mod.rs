@@ -64,7 +64,6 @@ pub use state::{CreatorAvatar, CreatorState, CreatorStep};
 pub use studio::{CreatorStudio, CreatorStudioPlugin, StudioCamera, studio_camera};
 pub use webcam::WebcamError;
 
-
 /// Adds the character creator to an app that has [`FitDiffPlugin`](crate::FitDiffPlugin). bevy_egui's plugin is added where
 /// it is missing.
 #[derive(Clone, Copy, Debug)]

@@ -128,7 +128,8 @@ impl Shown<'_, '_> {
                 let place = |rect: bevy::math::Rect| {
                     Rect::from_min_max(pos2(rect.min.x, rect.min.y), pos2(rect.max.x, rect.max.y))
                 };
-                let warnings = found.get(photo.face).map(|face| face.quality.warnings.iter().map(Notice::from).collect());
+                let warnings =
+                    found.get(photo.face).map(|face| face.quality.warnings.iter().map(Notice::from).collect());
                 (FacesView::Found(found.iter().map(|face| place(face.bounds)).collect()), warnings.unwrap_or_default())
             }
             Ok((_, Some(_))) | Err(_) => (FacesView::None, Vec::new()),
@@ -164,7 +165,7 @@ impl Shown<'_, '_> {
 
     fn variations(&mut self) -> Vec<VariationView> {
         let worn = self.state.edits().person;
-        let shown: Vec<_> = self.state.variations.iter().map(|variation| match &variation.state {
+        let shown = self.state.variations.iter().map(|variation| match &variation.state {
             VariationState::Ready(number, picture) => (Some(picture.clone()), false, false, *number == worn),
             VariationState::Working(_) | VariationState::Painting(..) => (None, true, false, false),
             VariationState::Waiting => (None, false, false, false),

@@ -30,8 +30,7 @@ impl Creator<'_, '_> {
             return;
         }
         self.state.notices.clear();
-        self.state.opening =
-            Some(IoTaskPool::get().spawn(async move { open_photo(&path, &PhotoLimits::default()) }));
+        self.state.opening = Some(IoTaskPool::get().spawn(async move { open_photo(&path, &PhotoLimits::default()) }));
         self.leave_for_photo();
     }
 

@@ -1,6 +1,6 @@
 //! What the creator knows while it is open.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bevy::{platform::time::Instant, prelude::*, tasks::Task};
 use image::RgbImage;
@@ -69,7 +69,6 @@ pub struct CreatorState {
     pub(super) keep_identity: bool,
     pub(super) saving: Option<Task<Result<(), SaveError>>>,
     pub(super) loading: Option<Task<Result<AvatarFile, SaveError>>>,
-    pub(super) saved_to: Option<PathBuf>,
     pub(super) exporting: Option<super::keep::Exporting>,
     /// Logical pixels of the window that the panel covers on its right.
     pub(super) covered: f32,

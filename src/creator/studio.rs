@@ -146,13 +146,9 @@ fn lighting(preset: LightPreset) -> ([(Vec3, Color, f32); 2], f32) {
     let rim = Vec3::new(-0.7, 0.4, -0.9);
     match preset {
         LightPreset::Studio => ([(key, white(1.0, 0.96, 0.91), 1000.0), (rim, white(0.92, 0.96, 1.0), 250.0)], 1.0),
-        LightPreset::Daylight => (
-            [
-                (Vec3::new(0.35, 1.1, 0.75), white(1.0, 0.97, 0.92), 1700.0),
-                (rim, white(0.80, 0.89, 1.0), 320.0),
-            ],
-            1.35,
-        ),
+        LightPreset::Daylight => {
+            ([(Vec3::new(0.35, 1.1, 0.75), white(1.0, 0.97, 0.92), 1700.0), (rim, white(0.80, 0.89, 1.0), 320.0)], 1.35)
+        }
         LightPreset::Evening => (
             [
                 (Vec3::new(1.0, 0.18, 0.45), white(1.0, 0.70, 0.42), 1500.0),
@@ -160,10 +156,9 @@ fn lighting(preset: LightPreset) -> ([(Vec3, Color, f32); 2], f32) {
             ],
             0.42,
         ),
-        LightPreset::Drama => (
-            [(Vec3::new(-0.95, 0.65, 0.35), white(1.0, 0.95, 0.90), 1500.0), (rim, white(1.0, 1.0, 1.0), 60.0)],
-            0.12,
-        ),
+        LightPreset::Drama => {
+            ([(Vec3::new(-0.95, 0.65, 0.35), white(1.0, 0.95, 0.90), 1500.0), (rim, white(1.0, 1.0, 1.0), 60.0)], 0.12)
+        }
         LightPreset::Neon => (
             [
                 (Vec3::new(0.95, 0.25, 0.40), white(1.0, 0.22, 0.62), 1300.0),

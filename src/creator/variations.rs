@@ -114,7 +114,8 @@ pub(super) fn begin(mut creator: Creator) {
         _ => Avatar::random(state.variations[index].seed),
     };
     let options = GenerateOptions { guidance: Guidance::Off, preview_every: 0, ..creator.model.options };
-    let entity = creator.commands.spawn((Candidate, AvatarDraft, avatar, AvatarOptions(options), Visibility::Hidden)).id();
+    let entity =
+        creator.commands.spawn((Candidate, AvatarDraft, avatar, AvatarOptions(options), Visibility::Hidden)).id();
     creator.state.variations[index].state = VariationState::Working(entity);
 }
 

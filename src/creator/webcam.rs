@@ -103,11 +103,7 @@ impl Creator<'_, '_> {
 }
 
 /// Takes over what was captured since the last frame.
-pub(super) fn receive(
-    mut webcam: ResMut<Webcam>,
-    mut state: ResMut<CreatorState>,
-    mut images: ResMut<Assets<Image>>,
-) {
+pub(super) fn receive(mut webcam: ResMut<Webcam>, mut state: ResMut<CreatorState>, mut images: ResMut<Assets<Image>>) {
     let Some(capture) = &webcam.capture else { return };
     let newest = capture.frames.lock().unwrap_or_else(PoisonError::into_inner).try_iter().last();
     match newest {

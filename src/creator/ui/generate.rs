@@ -1,7 +1,8 @@
 //! While an avatar is generated.
 
 use bevy_egui::egui::{
-    Align2, FontId, Image, ProgressBar, Rect, RichText, Sense, Ui, Vec2, WidgetInfo, WidgetType, load::SizedTexture, vec2,
+    Align2, FontId, Image, ProgressBar, Rect, RichText, Sense, Ui, Vec2, WidgetInfo, WidgetType, load::SizedTexture,
+    vec2,
 };
 
 use super::{CreatorView, Shortcut, theme, widgets};

@@ -18,9 +18,7 @@ use bevy_egui::egui::{
 };
 
 pub use shortcuts::{Shortcut, shortcuts};
-pub use view::{
-    CreatorView, FacesView, KeepView, PhotoView, ProgressView, TraitView, VariationView, WebcamView,
-};
+pub use view::{CreatorView, FacesView, KeepView, PhotoView, ProgressView, TraitView, VariationView, WebcamView};
 
 use super::{CreatorAction, CreatorStep, words};
 use widgets::{Icon, Possible, icon_button};
@@ -110,9 +108,9 @@ fn steps(view: &CreatorView) -> impl Iterator<Item = (CreatorStep, &'static str,
         (CreatorStep::Finish, words::STEP_FINISH, avatar),
     ];
     let photos = view.settings.photos;
-    all.into_iter().filter(move |(step, ..)| photos || *step != CreatorStep::Photo).map(move |(step, name, possible)| {
-        (step, name, if working { Err(words::STILL_WORKING) } else { possible })
-    })
+    all.into_iter()
+        .filter(move |(step, ..)| photos || *step != CreatorStep::Photo)
+        .map(move |(step, name, possible)| (step, name, if working { Err(words::STILL_WORKING) } else { possible }))
 }
 
 fn tab(ui: &mut Ui, name: &str, current: bool, possible: Possible, width: f32) -> bool {

@@ -17,7 +17,8 @@ pub(super) fn field(ui: &mut Ui, name: &str, hint: &str, done: &str, possible: P
         let ready = if text.trim().is_empty() { Err(words::NO_PATH) } else { possible };
         submitted = button(ui, done, "", "", ready);
         let edit = TextEdit::singleline(&mut text).id(id).hint_text(hint).desired_width(f32::INFINITY);
-        let response = ui.add_enabled(possible.is_ok(), edit.vertical_align(Align::Center).min_size([0.0, 32.0].into()));
+        let response =
+            ui.add_enabled(possible.is_ok(), edit.vertical_align(Align::Center).min_size([0.0, 32.0].into()));
         let (enabled, typed) = (possible.is_ok(), text.clone());
         response.widget_info(|| {
             let mut info = WidgetInfo::labeled(WidgetType::TextEdit, enabled, name);

@@ -158,7 +158,12 @@ fn picture(
         let colour = if meant { theme::ACCENT } else { Color32::from_white_alpha(if hovered { 230 } else { 140 }) };
         let painter = ui.painter();
         // Readable on any photo.
-        painter.rect_stroke(outline, CornerRadius::same(4), Stroke::new(4.0, Color32::from_black_alpha(110)), StrokeKind::Middle);
+        painter.rect_stroke(
+            outline,
+            CornerRadius::same(4),
+            Stroke::new(4.0, Color32::from_black_alpha(110)),
+            StrokeKind::Middle,
+        );
         painter.rect_stroke(outline, CornerRadius::same(4), Stroke::new(2.0, colour), StrokeKind::Middle);
         if found.len() > 1 {
             let badge = Rect::from_min_size(outline.min - vec2(1.0, 1.0), vec2(18.0, 18.0));

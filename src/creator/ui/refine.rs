@@ -2,17 +2,15 @@
 
 use bevy::color::{Color, ColorToComponents};
 use bevy_egui::egui::{
-    self, Align2, Button, Color32, Image, Rgba, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
-    WidgetType, load::SizedTexture, vec2,
+    self, Align2, Button, Color32, Image, Rgba, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, WidgetType,
+    load::SizedTexture, vec2,
 };
 
 use super::{CreatorView, Shortcut, VariationView, photo::quality, theme, widgets};
-use crate::{
-    creator::{
-        CreatorAction, CreatorEdits, CreatorStep, LightPreset, TraitGroup,
-        presets::{EXPRESSIONS, EYE_COLOURS},
-        words,
-    },
+use crate::creator::{
+    CreatorAction, CreatorEdits, CreatorStep, LightPreset, TraitGroup,
+    presets::{EXPRESSIONS, EYE_COLOURS},
+    words,
 };
 use widgets::{Icon, Slid};
 
@@ -168,8 +166,11 @@ fn likeness(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) {
 fn shape(ui: &mut Ui, view: &CreatorView, edits: &mut CreatorEdits, slid: &mut Slid) {
     let id = ui.make_persistent_id("trait group");
     let present = |group: TraitGroup| view.traits.iter().any(|slider| slider.group == group);
-    let groups: Vec<_> =
-        TraitGroup::ALL.into_iter().filter(|(group, _)| present(*group)).map(|(group, name)| (group, name, "")).collect();
+    let groups: Vec<_> = TraitGroup::ALL
+        .into_iter()
+        .filter(|(group, _)| present(*group))
+        .map(|(group, name)| (group, name, ""))
+        .collect();
     let first = groups.first().map_or(TraitGroup::Face, |(group, ..)| *group);
     let mut shown = ui.data(|data| data.get_temp::<TraitGroup>(id)).filter(|group| present(*group)).unwrap_or(first);
     if let Some(group) = widgets::choices(ui, &groups, Some(shown)) {

@@ -98,11 +98,14 @@ fn visuals() -> Visuals {
     visuals.slider_trailing_fill = true;
     visuals.handle_shape = bevy_egui::egui::style::HandleShape::Circle;
     visuals.disabled_alpha = 0.45;
-    visuals.clip_rect_margin = 3.0;
     let widgets = &mut visuals.widgets;
-    for state in
-        [&mut widgets.noninteractive, &mut widgets.inactive, &mut widgets.hovered, &mut widgets.active, &mut widgets.open]
-    {
+    for state in [
+        &mut widgets.noninteractive,
+        &mut widgets.inactive,
+        &mut widgets.hovered,
+        &mut widgets.active,
+        &mut widgets.open,
+    ] {
         state.corner_radius = CORNERS;
         state.expansion = 0.0;
     }

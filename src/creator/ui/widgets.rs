@@ -1,8 +1,8 @@
 //! What the steps of the panel are built of.
 
 use bevy_egui::egui::{
-    self, Align, Button, Color32, FontSelection, Frame, Layout, Margin, Response, RichText, Sense, Slider, Stroke, Ui, WidgetInfo, WidgetType,
-    vec2,
+    self, Align, Button, Color32, FontSelection, Frame, Layout, Margin, Response, RichText, Sense, Slider, Stroke, Ui,
+    WidgetInfo, WidgetType, vec2,
 };
 
 use super::theme;
@@ -136,7 +136,8 @@ pub fn slider(ui: &mut Ui, name: &str, ends: (&str, &str), value: &mut f32, rang
         });
         ui.spacing_mut().slider_width = width;
         ui.spacing_mut().interact_size.y = 20.0;
-        let response = ui.add(Slider::new(value, range.0..=range.1).show_value(false).step_by(f64::from(range.1 - range.0) / 100.0));
+        let response = ui
+            .add(Slider::new(value, range.0..=range.1).show_value(false).step_by(f64::from(range.1 - range.0) / 100.0));
         let enabled = ui.is_enabled();
         let position = f64::from(*value);
         response.widget_info(|| WidgetInfo::slider(enabled, position, name));
@@ -172,7 +173,8 @@ pub fn swatch(ui: &mut Ui, name: &str, colour: Color32, chosen: bool) -> bool {
 
 /// A message that stays as long as what it is about.
 pub fn remark(ui: &mut Ui, notice: &Notice) {
-    let response = ui.label(RichText::new(format!("{} {}", notice.text, notice.advice)).small().color(colour(notice.tone)));
+    let response =
+        ui.label(RichText::new(format!("{} {}", notice.text, notice.advice)).small().color(colour(notice.tone)));
     if let Some(details) = &notice.details {
         response.on_hover_text(details);
     }
