@@ -230,6 +230,7 @@ impl ShapeTraits {
         assert_eq!(shape.len(), self.coefficients, "a shape of the same bundle");
         let mut change = vec![0.0; self.coefficients];
         let mut add = |direction: &[f32], range: RangeInclusive<f32>, deviations: f32| {
+            let deviations = if deviations.is_nan() { 0.0 } else { deviations };
             let amount = deviations.clamp(*range.start(), *range.end());
             change.iter_mut().zip(direction).for_each(|(sum, value)| *sum += amount * value);
         };
