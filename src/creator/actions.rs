@@ -1,6 +1,6 @@
 //! What players ask for, and who carries it out.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 
@@ -11,9 +11,9 @@ use super::{
     words,
 };
 use crate::{
-    avatar::{FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo},
+    avatar::{Avatar, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo},
     expression::{Expression, ExpressionPreset},
-    pipeline::Guidance,
+    pipeline::{AvatarRecipe, Guidance},
 };
 
 /// What a player asks for. The panel sends these; a game, a script or a test may send them as well.
@@ -55,6 +55,10 @@ pub enum CreatorAction {
     Generate,
     /// Makes up a person.
     Random,
+    /// Makes up the person of a seed.
+    Person(u64),
+    /// Continues with the avatar of a recipe.
+    Recipe(Arc<AvatarRecipe>),
     /// Ends what is being generated; the avatar before it stays.
     Cancel,
 
@@ -160,7 +164,12 @@ impl Creator<'_, '_> {
 
             A::Quality(quality) => self.state.quality = quality,
             A::Generate => self.generate(),
-            A::Random => self.random(),
+            A::Random => {
+                let seed = self.next_seed();
+                self.make(Avatar::random(seed));
+            }
+            A::Person(seed) => self.make(Avatar::random(seed)),
+            A::Recipe(recipe) => self.make(Avatar::from_recipe((*recipe).clone())),
             A::Cancel => self.cancel(),
 
             A::TakeVariation(index) => self.take_variation(index),

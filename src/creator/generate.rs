@@ -65,7 +65,9 @@ impl Creator<'_, '_> {
 
     /// Generates the avatar from the photo.
     pub fn generate(&mut self) {
-        let Some(photo) = &self.state.photo else { return };
+        let Some(photo) = self.state.photo.as_ref().filter(|_| self.state.step != CreatorStep::Generate) else {
+            return;
+        };
         let photo = AvatarPhoto::of_face(photo.photo.clone(), photo.face);
         let avatar = Avatar::from_faces([photo]);
         let from = self.state.step;
@@ -74,14 +76,12 @@ impl Creator<'_, '_> {
         self.start(avatar, Work::Person { keep_edits, from });
     }
 
-    /// Makes up a person.
-    pub fn random(&mut self) {
-        if self.state.step == CreatorStep::Generate {
-            return;
-        }
+    /// Makes an avatar that needs no photo, unless one is being made.
+    pub fn make(&mut self, avatar: Avatar) {
         let from = self.state.step;
-        let avatar = Avatar::random(self.next_seed());
-        self.start(avatar, Work::Person { keep_edits: false, from });
+        if from != CreatorStep::Generate {
+            self.start(avatar, Work::Person { keep_edits: false, from });
+        }
     }
 
     /// A seed that was not used before.

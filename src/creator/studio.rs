@@ -94,7 +94,7 @@ impl Plugin for CreatorStudioPlugin {
     fn build(&self, app: &mut App) {
         app.register_type::<CreatorStudio>()
             .init_resource::<CreatorStudio>()
-            .insert_resource(ClearColor(Color::srgb(0.13, 0.14, 0.16)))
+            .insert_resource(ClearColor(Color::srgb(0.19, 0.20, 0.22)))
             .add_systems(Startup, spawn_lights)
             .add_systems(
                 Update,

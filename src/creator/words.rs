@@ -16,6 +16,8 @@ mod texts {
     pub const DISMISS: &str = "Dismiss";
     pub const DETAILS: &str = "Details";
 
+    pub const EMPTY_STAGE: &str = "Your avatar will be here";
+
     pub const STEP_START: &str = "Start";
     pub const STEP_PHOTO: &str = "Photo";
     pub const STEP_REFINE: &str = "Refine";

@@ -71,6 +71,18 @@ pub fn panel(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) 
     });
 }
 
+/// What stands where the avatar will be.
+pub fn empty_stage(context: &egui::Context, free: egui::Rect) {
+    let painter = context.layer_painter(egui::LayerId::background()).with_clip_rect(free);
+    let colour = theme::WEAK.gamma_multiply(0.35);
+    let (centre, size) = (free.center() - vec2(0.0, 0.05 * free.height()), 0.16 * free.height());
+    let outline = egui::epaint::EllipseShape::stroke(centre, vec2(0.74 * size, size), Stroke::new(2.0, colour));
+    painter.add(outline);
+    let place = centre + vec2(0.0, size + 36.0);
+    let font = egui::FontId::proportional(16.0);
+    painter.text(place, egui::Align2::CENTER_CENTER, words::EMPTY_STAGE, font, theme::WEAK);
+}
+
 /// Title, the way to close, and the steps.
 fn header(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) {
     ui.horizontal(|ui| {

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use bevy_egui::egui::{Align, Key, Layout, TextEdit, Ui, WidgetInfo, WidgetType};
+use bevy_egui::egui::{Align, Key, Layout, TextEdit, Ui, WidgetInfo, WidgetType, vec2};
 
-use super::widgets::{Possible, button};
+use super::{
+    theme,
+    widgets::{Possible, button},
+};
 use crate::creator::words;
 
 /// A text for a path with a button; the path, when the button or Enter is pressed. What is typed is kept while the panel
@@ -13,12 +16,16 @@ pub(super) fn field(ui: &mut Ui, name: &str, hint: &str, done: &str, possible: P
     let id = ui.make_persistent_id(name);
     let mut text = ui.data(|data| data.get_temp::<String>(id).unwrap_or_default());
     let mut submitted = false;
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+    let size = vec2(ui.available_width(), theme::BUTTON_HEIGHT);
+    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
         let ready = if text.trim().is_empty() { Err(words::NO_PATH) } else { possible };
         submitted = button(ui, done, "", "", ready);
-        let edit = TextEdit::singleline(&mut text).id(id).hint_text(hint).desired_width(f32::INFINITY);
-        let response =
-            ui.add_enabled(possible.is_ok(), edit.vertical_align(Align::Center).min_size([0.0, 32.0].into()));
+        let edit =
+            TextEdit::singleline(&mut text).id(id).hint_text(hint).desired_width(f32::INFINITY).margin(vec2(8.0, 6.0));
+        let response = ui.add_enabled(
+            possible.is_ok(),
+            edit.vertical_align(Align::Center).min_size(vec2(0.0, theme::BUTTON_HEIGHT)),
+        );
         let (enabled, typed) = (possible.is_ok(), text.clone());
         response.widget_info(|| {
             let mut info = WidgetInfo::labeled(WidgetType::TextEdit, enabled, name);

@@ -1,6 +1,6 @@
 //! The first step: what happens with a photo, and the ways to begin.
 
-use bevy_egui::egui::{Button, RichText, Stroke, Ui, vec2};
+use bevy_egui::egui::{RichText, Stroke, Ui};
 
 use super::{CreatorView, Shortcut, paths, theme, widgets};
 use crate::creator::{CreatorAction, CreatorStep, words};
@@ -13,9 +13,7 @@ pub(super) fn show(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAct
             ui.label(RichText::new(words::CONSENT_HEADING).size(16.0).strong());
             widgets::weak(ui, words::CONSENT);
             ui.add_space(4.0);
-            let label = RichText::new(words::AGREE).size(16.0).color(theme::ON_ACCENT);
-            let button = Button::new(label).fill(theme::ACCENT).min_size(vec2(ui.available_width(), 40.0));
-            if ui.add(button).on_hover_text(words::AGREE_HINT).clicked() {
+            if widgets::primary(ui, words::AGREE, "", Ok(())) {
                 actions.extend([CreatorAction::Agree, CreatorAction::GoTo(CreatorStep::Photo)]);
             }
             widgets::note(ui, words::AGREE_HINT);

@@ -19,10 +19,10 @@ pub fn primary(ui: &mut Ui, text: &str, keys: &str, possible: Possible) -> bool 
     if let Err(reason) = possible {
         ui.label(RichText::new(reason).small().color(theme::WEAK));
     }
-    let label = RichText::new(text).size(16.0).color(theme::ON_ACCENT);
-    let button = Button::new(label).fill(theme::ACCENT).min_size(vec2(ui.available_width(), 40.0));
-    let response = ui.add_enabled(possible.is_ok(), button);
-    explain(response, "", keys, possible).clicked()
+    let (fill, colour) =
+        if possible.is_ok() { (theme::ACCENT, theme::ON_ACCENT) } else { (theme::BUTTON, theme::TEXT) };
+    let button = Button::new(RichText::new(text).size(16.0).color(colour)).fill(fill);
+    explain(wide(ui, button, 40.0, possible), "", keys, possible).clicked()
 }
 
 /// A plain button.
@@ -33,8 +33,14 @@ pub fn button(ui: &mut Ui, text: &str, hint: &str, keys: &str, possible: Possibl
 
 /// A plain button as wide as there is room.
 pub fn wide_button(ui: &mut Ui, text: &str, hint: &str, keys: &str, possible: Possible) -> bool {
-    let button = Button::new(text).min_size(vec2(ui.available_width(), theme::BUTTON_HEIGHT));
-    explain(ui.add_enabled(possible.is_ok(), button), hint, keys, possible).clicked()
+    let response = wide(ui, Button::new(text), theme::BUTTON_HEIGHT, possible);
+    explain(response, hint, keys, possible).clicked()
+}
+
+/// Adds a button over the whole width, its text in the middle.
+fn wide(ui: &mut Ui, button: Button, height: f32, possible: Possible) -> Response {
+    let size = vec2(ui.available_width(), height);
+    ui.add_enabled_ui(possible.is_ok(), |ui| ui.add_sized(size, button)).inner
 }
 
 /// A button for what cannot be taken back.
