@@ -233,6 +233,7 @@ fn values_that_no_avatar_has_are_refused_even_under_the_right_hash() {
     let short = format!(r#"{{"f32":"{}"}}"#, base64(&[1.0]));
     let reflectance = r#"{"f16":"ADgAvQBC"}"#;
     let shape = r#"{"f16":"ADQAsA=="}"#;
+    let long = "A".repeat(101);
     let changes: Vec<(&str, &str, &str)> = vec![
         ("numbers that are none", reflectance, &nan),
         ("infinite numbers", reflectance, &infinite),
@@ -241,7 +242,7 @@ fn values_that_no_avatar_has_are_refused_even_under_the_right_hash() {
         ("loose base64", shape, r#"{"f16":"ADQAsB=="}"#),
         ("no numbers", reflectance, r#"{"f16":""}"#),
         ("edits of another length", shape, &short),
-        ("a long name", "Ada", &"A".repeat(101)),
+        ("a long name", "Ada", &long),
         ("two lines", "Ada", r"A\nda"),
         ("no steps", r#""steps":3"#, r#""steps":0"#),
         ("fewer than no steps", r#""steps":3"#, r#""steps":-3"#),
