@@ -79,7 +79,8 @@ fn each_trait_moves_by_what_is_said_and_leaves_the_others_alone() {
     let head = common::bundle().load_head().unwrap();
     let traits = ShapeTraits::new(&head);
     let names: Vec<_> = traits.names().collect();
-    for name in ["face_width", "jaw_width", "chin_height", "nose_width", "mouth_width", "lip_fullness", "eye_distance"] {
+    for name in ["face_width", "jaw_width", "chin_height", "nose_width", "mouth_width", "lip_fullness", "eye_distance"]
+    {
         assert!(names.contains(&name), "{name} is missing among {names:?}");
     }
     let average = vec![0.0; traits.coefficients()];
@@ -87,10 +88,9 @@ fn each_trait_moves_by_what_is_said_and_leaves_the_others_alone() {
         let shape = traits.moved(&average, index, 1.0);
         let length = shape.iter().map(|value| value * value).sum::<f32>().sqrt();
         let others = traits.traits().iter().enumerate().filter(|(other, _)| *other != index);
-        let (most, which) = others.map(|(_, other)| (other.value(&shape).abs(), other.name())).fold(
-            (0.0, ""),
-            |most, next| if next.0 > most.0 { next } else { most },
-        );
+        let (most, which) = others
+            .map(|(_, other)| (other.value(&shape).abs(), other.name()))
+            .fold((0.0, ""), |most, next| if next.0 > most.0 { next } else { most });
         println!(
             "{:<16} {:>5.1} mm ± {:.2}, length {length:.2}, most of another: {which} {most:.2}",
             moved.name(),
@@ -149,8 +149,7 @@ fn an_edited_avatar_is_regenerated_from_its_latents_and_edits_can_be_taken_back(
     };
     let options = GenerateOptions { steps: 3, guidance: Guidance::Off, ..Default::default() };
     let request = GenerateRequest { source: Source::Random, seed: 4, options };
-    let data: AvatarData =
-        pipeline.lock().unwrap().generate(&request, &CancelToken::default(), &mut |_| {}).unwrap();
+    let data: AvatarData = pipeline.lock().unwrap().generate(&request, &CancelToken::default(), &mut |_| {}).unwrap();
     let traits = ShapeTraits::new(&data.head);
     let mut edits = ShapeEdits::new(&data);
     assert!(edits.is_empty());

@@ -45,13 +45,21 @@ fn run_until_searched(app: &mut App) -> Vec<(Entity, Result<usize, String>)> {
     app.world().resource::<Searched>().take()
 }
 
-/// Two people beside each other; the first one is larger.
+/// Side of one of two portraits in pixels.
+const PORTRAIT: u32 = 320;
+
+/// Two people beside each other.
 fn two_people() -> RgbImage {
-    let [first, second] = [ASTRONAUT, HOPPER].map(common::selfie);
-    let second = imageops::resize(&second, 400, 400 * second.height() / second.width(), imageops::FilterType::Triangle);
-    let mut both = RgbImage::new(first.width() + second.width(), first.height().max(second.height()));
-    imageops::replace(&mut both, &first, 0, 0);
-    imageops::replace(&mut both, &second, i64::from(first.width()), 0);
+    let mut both = RgbImage::new(2 * PORTRAIT, PORTRAIT);
+    for (name, left) in [(ASTRONAUT, 0), (HOPPER, PORTRAIT)] {
+        let photo = common::selfie(name);
+        let face = common::face_of(&photo).detection.bounds;
+        let side = 2.0 * face.width().max(face.height());
+        let corner = (face.center() - side / 2.0).max(Vec2::ZERO).as_uvec2();
+        let portrait = imageops::crop_imm(&photo, corner.x, corner.y, side as u32, side as u32).to_image();
+        let portrait = imageops::resize(&portrait, PORTRAIT, PORTRAIT, imageops::FilterType::Triangle);
+        imageops::replace(&mut both, &portrait, i64::from(left), 0);
+    }
     both
 }
 
@@ -76,8 +84,8 @@ fn a_player_chooses_a_face_and_the_avatar_is_that_persons() {
         assert!(image.texture_descriptor.format.is_srgb());
         assert!(face.quality.warnings.is_empty() && face.quality.face_height > 60.0, "{face:?}");
     }
-    let width = common::selfie(ASTRONAUT).width() as f32;
-    let sides: Vec<bool> = found.iter().map(|face| face.bounds.center().x < width).collect();
+    let sides: Vec<bool> = found.iter().map(|face| face.bounds.center().x < PORTRAIT as f32).collect();
+    assert_ne!(sides[0], sides[1]);
     let known = [ASTRONAUT, HOPPER].map(|name| common::face_of(&common::selfie(name)).identity);
     for (index, first) in sides.into_iter().enumerate() {
         let avatar = Avatar::from_faces([AvatarPhoto::of_face(both.clone(), index)]);
@@ -139,11 +147,8 @@ fn photos_without_a_face_are_told_and_the_next_search_works() {
     assert!(matches!(&ended[..], [(_, Err(text))] if text.contains("the photo is gone")), "{ended:?}");
     assert!(app.world().get::<FoundFaces>(search).is_none(), "nothing of the photo before is left");
 
-    let runtime = RuntimeOptions {
-        backend: BackendChoice::OnnxRuntime,
-        library: Some("no/such/library.so".into()),
-        ..default()
-    };
+    let runtime =
+        RuntimeOptions { backend: BackendChoice::OnnxRuntime, library: Some("no/such/library.so".into()), ..default() };
     let mut app = app_with(FitDiffSettings::default(), runtime);
     watch(&mut app);
     let photo = add(&mut app, two_people());

@@ -126,7 +126,8 @@ fn the_embedding_is_written_only_if_it_is_to_be_kept() {
     assert_eq!(there_and_back(&kept).identity, Some(embedding.clone()));
     // An avatar that is kept by its latents may still come with the identity.
     let forgotten = person.forgotten();
-    let both = AvatarFile { identity: Some(embedding.clone()), ..AvatarFile::new("", &forgotten, look(), Embedding::Keep) };
+    let both =
+        AvatarFile { identity: Some(embedding.clone()), ..AvatarFile::new("", &forgotten, look(), Embedding::Keep) };
     assert_eq!(there_and_back(&both).identity, Some(embedding));
     assert_eq!(there_and_back(&AvatarFile::new("", &forgotten, look(), Embedding::Keep)).identity, None);
     assert!(!format!("{kept:?}").contains(&traces[2]), "nor does debug output show it");
@@ -155,11 +156,10 @@ fn a_recipe_of_the_version_before_is_read_and_its_latents_are_not_rounded() {
 #[test]
 fn an_avatar_of_another_bundle_is_told() {
     let file = small();
-    let error = file.check_bundle(pipeline().bundle_id()).unwrap_err();
     let mut own = pipeline().bundle_id().clone();
     own.version = "99.0.0".into();
-    assert!(matches!(file.check_bundle(&own), Err(SaveError::OtherBundle { .. })));
-    assert!(matches!(&error, SaveError::OtherBundle { .. }) || file.recipe.bundle == *pipeline().bundle_id());
+    let error = file.check_bundle(&own).unwrap_err();
+    assert!(matches!(error, SaveError::OtherBundle { .. }) && error.to_string().contains("99.0.0"), "{error}");
     let error = regenerate(&AvatarRecipe { bundle: own, ..file.recipe.clone() }).unwrap_err();
     assert!(matches!(error, PipelineError::OtherBundle { .. }), "{error}");
     // Latents that do not fit are told by the pipeline, which knows their lengths.
@@ -218,7 +218,9 @@ fn whatever_is_no_avatar_is_told_in_words() {
         let deep = swapped(r#""crate_version":"#, &format!(r#""deep":{},"crate_version":"#, nested.repeat(100_000)));
         assert!(matches!(read(&deep), Err(SaveError::Syntax { .. })));
     }
-    for foreign in ["", "{}", "[]", "null", "\"\"", "0", "{\"version\":1}", "{\"kind\":\"glTF\",\"version\":1}", "<xml/>"] {
+    for foreign in
+        ["", "{}", "[]", "null", "\"\"", "0", "{\"version\":1}", "{\"kind\":\"glTF\",\"version\":1}", "<xml/>"]
+    {
         assert!(read(foreign).is_err(), "{foreign}");
     }
     assert!(matches!(read(&format!("{text}{text}")), Err(SaveError::Syntax { .. })));

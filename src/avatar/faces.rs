@@ -12,11 +12,7 @@ use super::{
     searcher::{Search, SeenFace},
     worker::Worker,
 };
-use crate::{
-    face::Quality,
-    pipeline::PipelineError,
-    runtime::RuntimeReport,
-};
+use crate::{face::Quality, pipeline::PipelineError, runtime::RuntimeReport};
 
 /// Looks for the faces in a photo, off the main thread; the entity gets [`FoundFaces`] or a [`FaceSearchFailure`].
 ///

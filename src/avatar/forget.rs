@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use super::{
-    Avatar, AvatarProgress, AvatarStage, FaceSearch, GeneratedAvatar,
-    queue::Queue,
-    spawn::Spawning,
-};
+use super::{Avatar, AvatarProgress, AvatarStage, FaceSearch, GeneratedAvatar, queue::Queue, spawn::Spawning};
 
 /// Forgets the person that an avatar was made from, and keeps the avatar: `commands.trigger(ForgetPerson { entity })`.
 ///

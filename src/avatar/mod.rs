@@ -86,7 +86,10 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
         .register_type::<FitDiffSettings>()
         .register_type::<FoundFaces>()
         .register_type::<GeneratedAvatar>();
-    app.init_resource::<FitDiffSettings>().init_resource::<FitDiffModel>().init_resource::<Queue>().init_resource::<Searches>();
+    app.init_resource::<FitDiffSettings>()
+        .init_resource::<FitDiffModel>()
+        .init_resource::<Queue>()
+        .init_resource::<Searches>();
     if let Some(runtime) = runtime {
         match Worker::start(runtime) {
             Ok(worker) => {

@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use bevy::{asset::LoadState, ecs::system::SystemParam, mesh::morph::MorphWeights, prelude::*};
 
 use super::{
-    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource,
-    AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
+    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress,
+    AvatarSource, AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
     faces::{self, Searches},
     line::Line,
     look::PaintedEyes,

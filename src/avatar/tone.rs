@@ -120,7 +120,10 @@ mod tests {
             assert!((own / steps[0] - (own / darkest).min(MAX_FACTOR)).abs() < 0.05, "{steps:?}");
         }
         assert_eq!(SkinTone { albedo: TONES[4] }.tint(5.0, -9.0), SkinTone { albedo: TONES[4] }.tint(1.0, -1.0));
-        assert_eq!(SkinTone { albedo: TONES[4] }.tint(f32::NAN, f32::NAN), SkinTone { albedo: TONES[4] }.tint(0.0, 0.0));
+        assert_eq!(
+            SkinTone { albedo: TONES[4] }.tint(f32::NAN, f32::NAN),
+            SkinTone { albedo: TONES[4] }.tint(0.0, 0.0)
+        );
     }
 
     #[test]

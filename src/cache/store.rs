@@ -47,7 +47,8 @@ impl<'a> Cache<'a> {
             return None;
         };
         // Entries that were not used for the longest time go first. Without the time, they go in the order of writing.
-        if let Err(reason) = File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()))
+        if let Err(reason) =
+            File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()))
         {
             debug!("{}: {reason}", path.display());
         }

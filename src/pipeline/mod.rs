@@ -237,7 +237,8 @@ impl Pipeline {
                 (Cow::Owned(latents), fit)
             }
         };
-        let latents = if recipe::keeps_half_precision(version) { latents.to_half_precision() } else { latents.into_owned() };
+        let latents =
+            if recipe::keeps_half_precision(version) { latents.to_half_precision() } else { latents.into_owned() };
         if !latents.is_finite() {
             return Err(PipelineError::NotFinite { what: "latents in half precision" });
         }

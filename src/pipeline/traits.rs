@@ -303,8 +303,7 @@ fn room(value: f32) -> RangeInclusive<f32> {
 /// The largest part of a change, 0 to 1, with which a shape lies no further from the average than nearly all heads do, or
 /// than it did before.
 fn plausible_part(shape: &[f32], change: &[f32]) -> f32 {
-    let [own, mixed, added] =
-        [(shape, shape), (shape, change), (change, change)].map(|(a, b)| f64::from(dot(a, b)));
+    let [own, mixed, added] = [(shape, shape), (shape, change), (change, change)].map(|(a, b)| f64::from(dot(a, b)));
     // The length of K independent standard normal numbers is about √K ± √½.
     let limit = (shape.len() as f64).sqrt() + 2.0 * 0.5_f64.sqrt();
     let limit = (limit * limit).max(own);

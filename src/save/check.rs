@@ -56,7 +56,11 @@ impl AvatarFile {
         within("look.skin_roughness", look.skin_roughness, 0.0..=1.0)?;
         let Some(edits) = edits else { return Ok(()) };
         let RecipeSource::Latents { shape, .. } = &recipe.source else {
-            return Err(invalid("recipe.source", "latents, because the avatar was edited", format!("{:?}", recipe.source)));
+            return Err(invalid(
+                "recipe.source",
+                "latents, because the avatar was edited",
+                format!("{:?}", recipe.source),
+            ));
         };
         numbers("edits.base", edits.base())?;
         if edits.base().len() != shape.len() {

@@ -77,7 +77,9 @@ pub enum SaveError {
         found: String,
     },
     /// The avatar belongs to another model bundle: it would be another face here.
-    #[error("the avatar was made with the model bundle {found}, this is {expected}: load that bundle, or generate anew")]
+    #[error(
+        "the avatar was made with the model bundle {found}, this is {expected}: load that bundle, or generate anew"
+    )]
     OtherBundle {
         /// The bundle that is loaded.
         expected: Box<BundleId>,
