@@ -184,11 +184,13 @@ fn the_look_can_be_changed_afterwards() {
     let mut app = app();
     let avatar = app.world_mut().spawn(Avatar::random(5)).id();
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
-    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1), ..default() };
+    let tint = Color::linear_rgb(1.5, 0.9, 0.8);
+    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1), skin_tint: tint };
     let (_, brown) = skin_and_eye(app.world_mut());
     app.world_mut().entity_mut(avatar).insert(look);
     app.update();
     assert_eq!(skin_and_eye(app.world_mut()).0, 0.8);
+    assert_eq!(skin_colour(app.world_mut()), tint);
     run_until(&mut app, "green eyes", |world| skin_and_eye(world).1 != brown);
     assert_eq!(stage(app.world(), avatar), AvatarStage::Ready, "a look is no reason to generate anew");
 
@@ -199,10 +201,18 @@ fn the_look_can_be_changed_afterwards() {
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     let (roughness, green) = skin_and_eye(app.world_mut());
     assert_eq!(roughness, 0.8);
+    assert_eq!(skin_colour(app.world_mut()), tint, "a new head wears it, too");
     run_until(&mut app, "blue eyes", |world| skin_and_eye(world).1 != green);
     let textures = alive(app.world_mut())[4];
     run_a_while(&mut app, 50);
     assert_eq!(alive(app.world_mut())[4], textures, "eyes are painted once");
+}
+
+/// What the skin's albedo is multiplied with.
+fn skin_colour(world: &mut World) -> Color {
+    let mut parts = world.query::<(&AvatarPart, &MeshMaterial3d<StandardMaterial>)>();
+    let skin = parts.iter(world).find(|(part, _)| part.material == "skin").map(|(_, handle)| handle.0.clone()).unwrap();
+    world.resource::<Assets<StandardMaterial>>().get(&skin).unwrap().base_color
 }
 
 /// Roughness of the skin and texture of the eyes.
