@@ -13,7 +13,10 @@ use bevy_fitdiff::{
     face::PhotoError,
     pipeline::Guidance,
 };
-use egui_kittest::{Harness, kittest::Queryable};
+use egui_kittest::{
+    Harness,
+    kittest::{NodeT, Queryable},
+};
 
 /// What is shown, and what was asked for.
 struct Session {
@@ -93,7 +96,7 @@ fn every_step_fits_the_panels_width_at_720_points_and_at_4k() {
             harness.set_size(size.into());
             harness.set_pixels_per_point(scale);
             harness.run_steps(3);
-            for node in harness.get_all_by(|node| node.label().is_some_and(|label| !label.is_empty())) {
+            for node in harness.get_all_by(|node| node.accesskit_node().label().is_some_and(|label| !label.is_empty())) {
                 let rect = node.rect();
                 assert!(rect.left() >= -0.5 && rect.right() <= size[0] + 0.5, "{step:?} at {size:?}: {rect:?}");
             }
@@ -107,7 +110,8 @@ fn every_button_has_a_name() {
         let harness = harness(at(step));
         use egui::accesskit::Role;
         let unnamed: Vec<_> = harness
-            .get_all_by(|node| {
+            .query_all_by(|node| {
+                let node = node.accesskit_node();
                 matches!(node.role(), Role::Button | Role::Slider | Role::CheckBox | Role::TextInput)
                     && node.label().is_none_or(|label| label.trim().is_empty())
             })

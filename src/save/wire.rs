@@ -184,8 +184,12 @@ fn read_bare_recipe(text: &str, version: u64) -> Result<AvatarFile, SaveError> {
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, SaveError> {
     serde_json::from_str(text).map_err(|error| {
-        if error.is_eof() {
-            SaveError::Truncated { line: error.line(), column: error.column() }
+        let (line, column) = (error.line(), error.column());
+        // A number that breaks off at the end is told as an invalid one.
+        let last = text.lines().last().unwrap_or_default();
+        let broken_off = !last.ends_with('}') && line == text.lines().count() && column >= last.len();
+        if error.is_eof() || broken_off {
+            SaveError::Truncated { line, column }
         } else {
             SaveError::Syntax { reason: error.to_string() }
         }
