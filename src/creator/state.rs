@@ -105,6 +105,11 @@ impl CreatorState {
         &self.notices
     }
 
+    /// How many variations can be chosen from.
+    pub fn ready_variations(&self) -> usize {
+        self.variations.iter().filter(|variation| matches!(variation.state, VariationState::Ready(..))).count()
+    }
+
     /// Whether a photo, an identity or a variation is in memory.
     pub fn remembers(&self) -> bool {
         self.photo.is_some()
