@@ -9,6 +9,7 @@ use bevy::{
 
 use crate::{
     avatar,
+    expression::ExpressionPlugin,
     runtime::{Runtime, RuntimeOptions, RuntimeReport},
 };
 
@@ -20,6 +21,8 @@ use crate::{
 /// | [`RuntimeReport`] | which engine and providers were chosen, what was passed over, and why |
 /// | [`FitDiffSettings`](crate::avatar::FitDiffSettings) | where the model is and how avatars are generated; yours, if you insert one |
 /// | [`FitDiffModel`](crate::avatar::FitDiffModel) | whether the model is loaded, and why not |
+///
+/// It adds [`ExpressionPlugin`], which moves the avatars' faces.
 ///
 /// When no engine can be started the app goes on: the reason is logged as an error and stands in the report, and
 /// avatars fail with it. Avatars need Bevy's `AssetPlugin`; to be seen they need `PbrPlugin`.
@@ -58,6 +61,9 @@ impl Plugin for FitDiffPlugin {
                 let error = Some(problem.to_string());
                 app.insert_resource(RuntimeReport { error, ..default() });
             }
+        }
+        if !app.is_plugin_added::<ExpressionPlugin>() {
+            app.add_plugins(ExpressionPlugin);
         }
         app.add_systems(First, refresh_report.run_if(resource_exists::<FitDiffRuntime>));
     }

@@ -7,8 +7,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs,
     path::Path,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    sync::Arc,
 };
 
 use bevy::{
@@ -25,92 +24,13 @@ use bevy_fitdiff::{
     prelude::*,
     runtime::{BackendChoice, RuntimeOptions},
 };
-use common::{ASTRONAUT, repository};
+use common::{
+    ASTRONAUT,
+    app::{Seen, alive, app, app_with, quick, run_a_while, run_until, run_until_stage, stage},
+    repository,
+};
 use image::RgbImage;
 use serde::de::DeserializeSeed;
-
-/// No avatar of these tests takes nearly as long, on any machine that can build them.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-/// An avatar's end: ready, or the error's words.
-type End = (Entity, Result<(), String>);
-
-/// What the observers have seen, in order.
-#[derive(Resource, Clone, Default)]
-struct Seen(Arc<Mutex<Vec<End>>>);
-
-impl Seen {
-    fn take(&self) -> Vec<End> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
-
-/// An app with the default bundle and few steps.
-fn app() -> App {
-    app_with(FitDiffSettings { options: quick(), ..default() }, RuntimeOptions::default())
-}
-
-fn quick() -> GenerateOptions {
-    GenerateOptions { steps: 3, guidance: Guidance::Off, ..default() }
-}
-
-fn app_with(settings: FitDiffSettings, runtime: RuntimeOptions) -> App {
-    let mut app = App::new();
-    let file_path = repository().join("assets").display().to_string();
-    app.add_plugins((MinimalPlugins, AssetPlugin { file_path, ..default() }, FitDiffPlugin { runtime }))
-        .insert_resource(settings)
-        .init_resource::<Seen>()
-        .add_observer(|ready: On<AvatarReady>, seen: Res<Seen>| seen.0.lock().unwrap().push((ready.entity, Ok(()))))
-        .add_observer(|failed: On<AvatarFailed>, seen: Res<Seen>| {
-            seen.0.lock().unwrap().push((failed.entity, Err(failed.error.to_string())));
-        });
-    app.finish();
-    app.cleanup();
-    app
-}
-
-/// Updates the app until something holds.
-fn run_until(app: &mut App, what: &str, mut done: impl FnMut(&mut World) -> bool) {
-    let start = Instant::now();
-    while !done(app.world_mut()) {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        app.update();
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn stage(world: &World, entity: Entity) -> AvatarStage {
-    world.get::<AvatarProgress>(entity).expect("avatars have a progress").stage
-}
-
-fn run_until_stage(app: &mut App, entity: Entity, wanted: AvatarStage) {
-    run_until(app, &format!("{wanted:?}"), |world| {
-        let found = stage(world, entity);
-        let failure = world.get::<AvatarFailure>(entity);
-        assert!(wanted == AvatarStage::Failed || found != AvatarStage::Failed, "{failure:?}");
-        found == wanted
-    });
-}
-
-/// Entities and assets that are alive.
-fn alive(world: &mut World) -> [usize; 7] {
-    [
-        world.entities().count_spawned() as usize,
-        world.query::<&AvatarPart>().iter(world).count(),
-        world.query::<&AvatarProgress>().iter(world).count(),
-        world.resource::<Assets<Mesh>>().len(),
-        world.resource::<Assets<Image>>().len(),
-        world.resource::<Assets<StandardMaterial>>().len(),
-        world.resource::<Assets<Photo>>().len(),
-    ]
-}
-
-fn run_a_while(app: &mut App, frames: usize) {
-    for _ in 0..frames {
-        app.update();
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
 
 #[test]
 fn a_selfie_becomes_a_head_with_maps_and_expressions() {
@@ -264,11 +184,13 @@ fn the_look_can_be_changed_afterwards() {
     let mut app = app();
     let avatar = app.world_mut().spawn(Avatar::random(5)).id();
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
-    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1) };
+    let tint = Color::linear_rgb(1.5, 0.9, 0.8);
+    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1), skin_tint: tint };
     let (_, brown) = skin_and_eye(app.world_mut());
     app.world_mut().entity_mut(avatar).insert(look);
     app.update();
     assert_eq!(skin_and_eye(app.world_mut()).0, 0.8);
+    assert_eq!(skin_colour(app.world_mut()), tint);
     run_until(&mut app, "green eyes", |world| skin_and_eye(world).1 != brown);
     assert_eq!(stage(app.world(), avatar), AvatarStage::Ready, "a look is no reason to generate anew");
 
@@ -279,10 +201,18 @@ fn the_look_can_be_changed_afterwards() {
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     let (roughness, green) = skin_and_eye(app.world_mut());
     assert_eq!(roughness, 0.8);
+    assert_eq!(skin_colour(app.world_mut()), tint, "a new head wears it, too");
     run_until(&mut app, "blue eyes", |world| skin_and_eye(world).1 != green);
     let textures = alive(app.world_mut())[4];
     run_a_while(&mut app, 50);
     assert_eq!(alive(app.world_mut())[4], textures, "eyes are painted once");
+}
+
+/// What the skin's albedo is multiplied with.
+fn skin_colour(world: &mut World) -> Color {
+    let mut parts = world.query::<(&AvatarPart, &MeshMaterial3d<StandardMaterial>)>();
+    let skin = parts.iter(world).find(|(part, _)| part.material == "skin").map(|(_, handle)| handle.0.clone()).unwrap();
+    world.resource::<Assets<StandardMaterial>>().get(&skin).unwrap().base_color
 }
 
 /// Roughness of the skin and texture of the eyes.

@@ -10,9 +10,9 @@ use super::common::parse_side;
 /// A selfie becomes an avatar.
 #[derive(FromArgs, Clone)]
 pub struct Arguments {
-    /// the photo (default: assets/selfies/astronaut.png)
-    #[argh(option, default = "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/assets/selfies/astronaut.png\").into()")]
-    pub selfie: PathBuf,
+    /// the photo (default without a window: assets/selfies/astronaut.png)
+    #[argh(option)]
+    pub selfie: Option<PathBuf>,
     /// a random person of this seed instead of a photo
     #[argh(option)]
     pub random: Option<u64>,
@@ -62,6 +62,14 @@ pub struct Arguments {
     /// seconds after which to give up, without a window (default: 300)
     #[argh(option, default = "300")]
     pub timeout: u64,
+}
+
+impl Arguments {
+    /// The photo, or the shipped one.
+    pub fn photo(&self) -> PathBuf {
+        let shipped = || concat!(env!("CARGO_MANIFEST_DIR"), "/assets/selfies/astronaut.png").into();
+        self.selfie.clone().unwrap_or_else(shipped)
+    }
 }
 
 fn parse_expression(text: &str) -> Result<(String, f32), String> {

@@ -30,8 +30,9 @@ pub fn read(arguments: &Arguments) -> Result<Wanted, String> {
         println!("random person: {seed}");
         return Ok(Wanted::Avatar(Avatar::random(seed)));
     }
-    println!("photo: {}", arguments.selfie.display());
-    let photo = face::open_photo(&arguments.selfie, &PhotoLimits::default());
+    let path = arguments.photo();
+    println!("photo: {}", path.display());
+    let photo = face::open_photo(&path, &PhotoLimits::default());
     photo.map(|photo| Wanted::Photo(photo.into())).map_err(|error| error.to_string())
 }
 

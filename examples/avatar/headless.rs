@@ -11,12 +11,15 @@ use bevy::{
     prelude::*,
     render::view::screenshot::{Screenshot, ScreenshotCaptured},
 };
-use bevy_fitdiff::prelude::*;
+use bevy_fitdiff::{
+    creator::{CreatorStudio, studio_camera},
+    prelude::*,
+};
 
 use super::{
     args::Arguments,
     common::{self, Settling, fail},
-    files, scene,
+    files::{self, Wanted},
 };
 
 #[derive(Resource)]
@@ -33,14 +36,24 @@ struct Shoot {
 }
 
 /// Takes the pictures that the arguments ask for, and exits.
-pub fn shoot(app: &mut App, arguments: Arguments) {
+pub fn shoot(app: &mut App, arguments: Arguments, mut wanted: Option<Wanted>) {
+    app.add_plugins(CreatorStudioPlugin { camera: false });
+    let seed = arguments.seed;
+    app.add_systems(PreStartup, move |mut commands: Commands, mut photos: ResMut<Assets<Photo>>| {
+        let avatar = match wanted.take() {
+            Some(Wanted::Photo(photo)) => Avatar::from_selfie(photos.add(photo)).with_seed(seed),
+            Some(Wanted::Avatar(avatar)) => avatar,
+            None => return,
+        };
+        commands.spawn(avatar);
+    });
     app.add_systems(Startup, move |world: &mut World| {
         let size = arguments.size;
         let mut images = world.resource_mut::<Assets<Image>>();
         let target = common::render_target(&mut images, size, size);
-        let camera = scene::camera(&mut images);
+        let camera = studio_camera(&mut images);
         world.spawn((camera, RenderTarget::Image(target.clone().into())));
-        world.insert_resource(scene::Studio { yaw: arguments.yaw, light: arguments.light, ..default() });
+        world.insert_resource(CreatorStudio { yaw: arguments.yaw, light_yaw: arguments.light, ..default() });
         let avatar = world.query_filtered::<Entity, With<Avatar>>().single(world).expect("one avatar is asked for");
         let arguments = arguments.clone();
         let (start, stage) = (Instant::now(), None);
@@ -68,7 +81,7 @@ fn watch(shoot: Res<Shoot>, failures: Query<&AvatarFailure>, mut exit: MessageWr
 fn step(
     mut commands: Commands,
     mut shoot: ResMut<Shoot>,
-    mut studio: ResMut<scene::Studio>,
+    mut studio: ResMut<CreatorStudio>,
     mut settling: ResMut<Settling>,
     avatars: Query<(&AvatarProgress, Option<&GeneratedAvatar>)>,
     mut weights: Query<&mut MorphWeights>,
@@ -100,7 +113,7 @@ fn step(
     commands.spawn(Screenshot::image(shoot.target.clone())).observe(
         move |captured: On<ScreenshotCaptured>,
               mut shoot: ResMut<Shoot>,
-              mut studio: ResMut<scene::Studio>,
+              mut studio: ResMut<CreatorStudio>,
               mut settling: ResMut<Settling>,
               mut exit: MessageWriter<AppExit>| {
             if let Err(reason) = common::save(&captured.image, &out) {

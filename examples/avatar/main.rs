@@ -1,8 +1,8 @@
 //! A selfie becomes an avatar, in a small portrait studio.
 //!
-//! `cargo run --example avatar -- --selfie me.jpg` opens a window: drag to go around the head, scroll to come nearer; O
-//! opens another photo, or drop one onto the window; space makes a random person, N another variation, R looks from the
-//! front again, and the arrow keys turn the lights.
+//! `cargo run --example avatar` opens a window with the character creator: drop a photo onto it, or make up a person.
+//! `-- --selfie me.jpg` opens it with a photo. Drag the head to turn it, scroll to come nearer; the arrow keys turn the
+//! lights.
 //!
 //! `cargo run --example avatar -- --headless --selfie me.jpg --out me.png` writes a picture without a window;
 //! `--help` lists the rest.
@@ -13,8 +13,6 @@ mod common;
 mod compare;
 mod files;
 mod headless;
-mod photo;
-mod scene;
 mod window;
 
 use std::process::ExitCode;
@@ -23,11 +21,12 @@ use bevy::prelude::*;
 use bevy_fitdiff::{pipeline::GenerateOptions, prelude::*, runtime::RuntimeOptions};
 
 use args::Arguments;
-use files::Wanted;
 
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
-    let wanted = match files::read(&arguments) {
+    // A window opens without a photo, unless one is asked for.
+    let asked = arguments.headless || arguments.selfie.is_some() || arguments.random.is_some();
+    let wanted = match (asked || arguments.recipe.is_some()).then(|| files::read(&arguments)).transpose() {
         Ok(wanted) => wanted,
         Err(reason) => {
             eprintln!("{reason}");
@@ -48,34 +47,18 @@ fn main() -> ExitCode {
         guidance: arguments.guidance,
         ..usual
     };
-    app.add_plugins((
-        FitDiffPlugin { runtime: RuntimeOptions { backend: arguments.backend, ..default() } },
-        scene::plugin,
-    ))
-    .insert_resource(FitDiffSettings {
-        // Beside this package, wherever the example is run from; a game ships the folder beside its program.
-        bundle: concat!(env!("CARGO_MANIFEST_DIR"), "/models/base").into(),
-        options,
-        ..default()
-    });
-    let seed = arguments.seed;
-    let mut wanted = Some(wanted);
-    app.add_systems(
-        PreStartup,
-        move |mut commands: Commands, mut photos: ResMut<Assets<Photo>>, report: Res<RuntimeReport>| {
-            println!("{}", *report);
-            let avatar = match wanted.take() {
-                Some(Wanted::Photo(photo)) => Avatar::from_selfie(photos.add(photo)).with_seed(seed),
-                Some(Wanted::Avatar(avatar)) => avatar,
-                None => return,
-            };
-            commands.spawn(avatar);
-        },
-    );
+    app.add_plugins(FitDiffPlugin { runtime: RuntimeOptions { backend: arguments.backend, ..default() } })
+        .insert_resource(FitDiffSettings {
+            // Beside this package, wherever the example is run from; a game ships the folder beside its program.
+            bundle: concat!(env!("CARGO_MANIFEST_DIR"), "/models/base").into(),
+            options,
+            ..default()
+        });
+    app.add_systems(PreStartup, |report: Res<RuntimeReport>| println!("{}", *report));
     if arguments.headless {
-        headless::shoot(&mut app, arguments);
+        headless::shoot(&mut app, arguments, wanted);
     } else {
-        window::open(&mut app);
+        window::open(&mut app, &arguments, wanted);
     }
     match app.run() {
         AppExit::Success => ExitCode::SUCCESS,

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bevy::prelude::*;
 
 use super::{AvatarError, Photo};
-use crate::pipeline::{AvatarData, AvatarRecipe};
+use crate::{
+    face::FaceChoice,
+    pipeline::{AvatarData, AvatarRecipe},
+};
 
 /// A facial avatar. To spawn it is to ask for it; it is generated off the main thread and appears as children of the
 /// entity when it is ready.
@@ -32,8 +35,14 @@ impl Avatar {
         Self::from_selfies([photo])
     }
 
-    /// The person in several photos, whose identities are fused.
+    /// The person in several photos, whose identities are fused; in each, the most prominent face is meant.
     pub fn from_selfies(photos: impl IntoIterator<Item = Handle<Photo>>) -> Self {
+        Self::from_faces(photos.into_iter().map(AvatarPhoto::from))
+    }
+
+    /// The person in several photos, of which each tells what face is meant. [`FaceSearch`](super::FaceSearch) finds
+    /// the faces to choose from.
+    pub fn from_faces(photos: impl IntoIterator<Item = AvatarPhoto>) -> Self {
         Self { source: AvatarSource::Photos(photos.into_iter().collect()), seed: 0 }
     }
 
@@ -62,9 +71,33 @@ pub enum AvatarSource {
     #[default]
     Random,
     /// The person in these photos.
-    Photos(Vec<Handle<Photo>>),
+    Photos(Vec<AvatarPhoto>),
     /// The avatar that the recipe was made from.
     Recipe(SavedRecipe),
+}
+
+/// A photo of the person, and which of its faces is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Reflect)]
+#[reflect(Default, Clone, Debug, PartialEq)]
+pub struct AvatarPhoto {
+    /// The photo.
+    pub photo: Handle<Photo>,
+    /// Which of its faces is meant; the number of a face is its place in [`FoundFaces`](super::FoundFaces).
+    pub face: FaceChoice,
+}
+
+impl AvatarPhoto {
+    /// The face of this number in a photo, counted from 0 in the order of [`FoundFaces`](super::FoundFaces).
+    pub fn of_face(photo: Handle<Photo>, index: usize) -> Self {
+        Self { photo, face: FaceChoice::Index(index) }
+    }
+}
+
+impl From<Handle<Photo>> for AvatarPhoto {
+    /// Means the most prominent face.
+    fn from(photo: Handle<Photo>) -> Self {
+        Self { photo, face: FaceChoice::MostProminent }
+    }
 }
 
 /// A recipe as part of a component.
@@ -83,11 +116,14 @@ pub struct AvatarLook {
     pub iris: Color,
     /// Perceptual roughness of the skin, 0 to 1; 0.5 is that of clean, dry skin.
     pub skin_roughness: f32,
+    /// What the skin's diffuse albedo is multiplied with, in linear light; may exceed 1. White, the default, leaves the
+    /// skin as it was generated. [`SkinTone::tint`](super::SkinTone::tint) makes it out of two sliders.
+    pub skin_tint: Color,
 }
 
 impl Default for AvatarLook {
     fn default() -> Self {
-        Self { iris: Color::linear_rgb(0.10, 0.045, 0.018), skin_roughness: 0.5 }
+        Self { iris: Color::linear_rgb(0.10, 0.045, 0.018), skin_roughness: 0.5, skin_tint: Color::WHITE }
     }
 }
 

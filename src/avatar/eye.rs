@@ -8,11 +8,16 @@ use crate::{bundle::TemplateEyes, fitting::eye_colour};
 /// Side of the texture in texels.
 const SIDE: usize = 256;
 
-/// Paints the texture of both eyes; `iris` is the linear reflectance of the iris.
+/// The texture of both eyes; `iris` is the linear reflectance of the iris.
+pub(super) fn eye_texture(eyes: &TemplateEyes, iris: LinearRgba) -> Image {
+    eye_texels(eyes, iris).into_image(TextureFormat::Rgba8UnormSrgb, srgb8)
+}
+
+/// Paints the texture of both eyes, linear; `iris` is the linear reflectance of the iris.
 ///
 /// The texture's centre is the pupil, and the distance from it grows with the angle to the gaze, up to the rim that
 /// `eyes` states.
-pub(super) fn eye_texture(eyes: &TemplateEyes, iris: LinearRgba) -> Image {
+pub(crate) fn eye_texels(eyes: &TemplateEyes, iris: LinearRgba) -> Texels {
     let iris = Vec3::new(iris.red, iris.green, iris.blue);
     let paint = |x: f32, y: f32| {
         let (x, y) = (x - 0.5, 0.5 - y);
@@ -20,7 +25,7 @@ pub(super) fn eye_texture(eyes: &TemplateEyes, iris: LinearRgba) -> Image {
         let colour = eye_colour(eyes, iris, angle, y.atan2(x));
         [colour.x, colour.y, colour.z, 1.0]
     };
-    Texels::paint(SIDE, paint).into_image(TextureFormat::Rgba8UnormSrgb, srgb8)
+    Texels::paint(SIDE, paint)
 }
 
 #[cfg(test)]

@@ -17,19 +17,19 @@ use super::{
 use crate::pipeline::AvatarData;
 
 /// Name of the part and material that wear the generated maps.
-pub(super) const SKIN: &str = "skin";
+pub(crate) const SKIN: &str = "skin";
 
 /// Name of the eyeballs' material.
-pub(super) const EYE: &str = "eye";
+pub(crate) const EYE: &str = "eye";
 
 /// Name of the lashes' material.
-pub(super) const LASH: &str = "lash";
+pub(crate) const LASH: &str = "lash";
 
 /// Name of the teeth's material.
-pub(super) const TEETH: &str = "teeth";
+pub(crate) const TEETH: &str = "teeth";
 
 /// Name of the material of gums, palate, tongue and eye sockets.
-pub(super) const MOUTH: &str = "mouth";
+pub(crate) const MOUTH: &str = "mouth";
 
 /// Everything that a head is spawned from.
 #[derive(Debug)]

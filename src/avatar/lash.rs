@@ -19,15 +19,20 @@ const FAN: f32 = 0.12;
 /// Linear reflectance of a hair.
 const COLOUR: [f32; 3] = [0.012, 0.009, 0.007];
 
-/// Paints the texture: u runs along the lid, v from the tips (0) to the roots (1), alpha is coverage.
+/// The texture of the lashes.
 pub(super) fn lash_texture() -> Image {
+    lash_texels().into_image(TextureFormat::Rgba8UnormSrgb, srgb8)
+}
+
+/// Paints the texture, linear: u runs along the lid, v from the tips (0) to the roots (1), alpha is coverage.
+pub(crate) fn lash_texels() -> Texels {
     let [red, green, blue] = COLOUR;
     let paint = |x: f32, y: f32| {
         let tip = 1.0 - y;
         let coverage = (0..HAIRS).map(|hair| coverage(hair, x, tip)).fold(0.0, f32::max);
         [red, green, blue, coverage]
     };
-    Texels::paint(SIDE, paint).into_image(TextureFormat::Rgba8UnormSrgb, srgb8)
+    Texels::paint(SIDE, paint)
 }
 
 /// Coverage of one hair at `x` along the lid, `tip` of the way to the longest hair's tip.

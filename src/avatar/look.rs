@@ -28,7 +28,7 @@ impl PaintedEyes {
 /// Avatars that are there and look another way than before.
 type Restyled = (Changed<AvatarLook>, With<GeneratedAvatar>);
 
-/// Applies changes of the skin's roughness.
+/// Applies changes of the skin's roughness and tint.
 pub(super) fn restyle_skin(
     changed: Query<(&AvatarLook, &Children), Restyled>,
     parts: Query<(&AvatarPart, &MeshMaterial3d<StandardMaterial>)>,
@@ -40,6 +40,7 @@ pub(super) fn restyle_skin(
                 && let Some(mut material) = materials.get_mut(material)
             {
                 material.perceptual_roughness = look.skin_roughness;
+                material.base_color = look.skin_tint;
             }
         }
     }

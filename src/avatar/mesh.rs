@@ -14,7 +14,7 @@ use crate::bundle::{TemplateHead, TemplatePart};
 
 /// A part of the head, ready to be uploaded.
 #[derive(Debug)]
-pub(super) struct PartMesh {
+pub(crate) struct PartMesh {
     /// Triangles with positions, normals, texture coordinates and, where anything of the part moves, the morph targets
     /// of all blendshapes in the template's order. Tangents where the part has a texture layout. Colours where other
     /// parts shade it, as the mouth does the teeth.
@@ -30,7 +30,7 @@ pub(super) struct PartMesh {
 /// Builds the mesh of one part.
 ///
 /// `vertices` are those of the whole head in metres, in the template's order; `shade` is made of them.
-pub(super) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Vec3], shade: &Shade) -> PartMesh {
+pub(crate) fn part_mesh(head: &TemplateHead, part: &TemplatePart, vertices: &[Vec3], shade: &Shade) -> PartMesh {
     let [first, count] = part.vertices;
     let range = first..first + count;
     let positions = &vertices[range.clone()];

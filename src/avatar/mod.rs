@@ -15,21 +15,28 @@
 //! ```
 
 mod components;
+mod draft;
 mod events;
-mod eye;
-mod head;
-mod lash;
+pub(crate) mod eye;
+mod faces;
+mod forget;
+pub(crate) mod head;
+pub(crate) mod lash;
+mod line;
 mod look;
-mod mesh;
-mod mouth;
+pub(crate) mod material;
+pub(crate) mod mesh;
+pub(crate) mod mouth;
 mod photo;
 mod preview;
 mod queue;
+mod searcher;
 mod settings;
-mod shade;
-mod skin;
+pub(crate) mod shade;
+pub(crate) mod skin;
 mod spawn;
-mod texture;
+pub(crate) mod texture;
+mod tone;
 mod worker;
 
 use std::sync::Arc;
@@ -40,14 +47,19 @@ use bevy::{
 };
 
 pub use components::{
-    Avatar, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarSource, AvatarStage, GeneratedAvatar,
-    SavedRecipe,
+    Avatar, AvatarFailure, AvatarLook, AvatarPart, AvatarPhoto, AvatarProgress, AvatarSource, AvatarStage,
+    GeneratedAvatar, SavedRecipe,
 };
+pub use draft::{AvatarDraft, AvatarOptions};
 pub use events::{AvatarError, AvatarFailed, AvatarReady};
+pub use faces::{FaceSearch, FaceSearchFailed, FaceSearchFailure, FacesFound, FoundFaces, PhotoFace};
+pub use forget::ForgetPerson;
 pub use photo::{Photo, PhotoLoader};
 pub use settings::{FitDiffModel, FitDiffSettings};
+pub use tone::SkinTone;
 
 use crate::runtime::Runtime;
+use faces::Searches;
 use queue::Queue;
 use worker::Worker;
 
@@ -67,14 +79,22 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
     ensure_asset::<StandardMaterial>(app);
     app.init_asset::<Photo>().register_asset_loader(PhotoLoader::default());
     app.register_type::<Avatar>()
+        .register_type::<AvatarDraft>()
+        .register_type::<AvatarOptions>()
         .register_type::<AvatarFailure>()
         .register_type::<AvatarLook>()
         .register_type::<AvatarPart>()
         .register_type::<AvatarProgress>()
+        .register_type::<FaceSearch>()
+        .register_type::<FaceSearchFailure>()
         .register_type::<FitDiffModel>()
         .register_type::<FitDiffSettings>()
+        .register_type::<FoundFaces>()
         .register_type::<GeneratedAvatar>();
-    app.init_resource::<FitDiffSettings>().init_resource::<FitDiffModel>().init_resource::<Queue>();
+    app.init_resource::<FitDiffSettings>()
+        .init_resource::<FitDiffModel>()
+        .init_resource::<Queue>()
+        .init_resource::<Searches>();
     if let Some(runtime) = runtime {
         match Worker::start(runtime) {
             Ok(worker) => {
@@ -85,11 +105,12 @@ pub(crate) fn build(app: &mut App, runtime: Option<Arc<Runtime>>) {
         }
     }
     limit_slabs(app);
-    app.add_observer(queue::withdraw);
+    app.add_observer(queue::withdraw).add_observer(faces::withdraw).add_observer(forget::forget);
     app.add_systems(
         PreUpdate,
         (
-            (queue::enqueue, queue::receive, queue::dispatch, spawn::spawn).chain(),
+            (queue::follow_photos, queue::enqueue, faces::follow_photos, faces::enqueue).chain(),
+            (queue::receive, faces::dispatch, queue::dispatch, spawn::spawn).chain(),
             (look::restyle_skin, look::paint_eyes, mouth::find, mouth::light).chain(),
         )
             .chain()

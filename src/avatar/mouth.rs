@@ -33,6 +33,12 @@ const MIRRORED: f32 = 0.25;
 /// Materials change in steps, not with every breath: to change one is to upload it.
 const STEPS: f32 = 32.0;
 
+/// What a surface in the mouth looks like in a part of the light of a wide open one: its colour and reflectance.
+pub(crate) fn lit(colour: Vec3, reflectance: f32, light: Vec3) -> (Vec3, f32) {
+    // What is mirrored goes with the reflectance's square.
+    (light * colour, MIRRORED * reflectance * light.max_element().sqrt())
+}
+
 /// A part behind the lips, and how it looks in full light.
 #[derive(Component)]
 pub(super) struct InMouth {
@@ -68,13 +74,13 @@ pub(super) fn light(
     for (weights, generated, children) in &avatars {
         let light = light_within(&generated.data.head.blendshapes, weights.weights());
         for (part, handle) in parts.iter_many(children) {
-            let colour = Color::from(LinearRgba::from_vec3(light * part.colour));
+            let (colour, reflectance) = lit(part.colour, part.reflectance, light);
+            let colour = Color::from(LinearRgba::from_vec3(colour));
             if materials.get(handle).is_some_and(|material| material.base_color != colour)
                 && let Some(mut material) = materials.get_mut(handle)
             {
                 material.base_color = colour;
-                // What is mirrored goes with its square.
-                material.reflectance = MIRRORED * part.reflectance * light.max_element().sqrt();
+                material.reflectance = reflectance;
             }
         }
     }

@@ -1,51 +1,30 @@
 //! From avatars that were asked for to jobs of the worker, one after the other.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use bevy::{asset::LoadState, ecs::system::SystemParam, mesh::morph::MorphWeights, prelude::*};
 
 use super::{
-    Avatar, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarPart, AvatarProgress, AvatarSource,
-    AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
+    Avatar, AvatarDraft, AvatarError, AvatarFailed, AvatarFailure, AvatarLook, AvatarOptions, AvatarPart, AvatarPhoto,
+    AvatarProgress, AvatarReady, AvatarSource, AvatarStage, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo,
+    faces::{self, Searches},
+    line::Line,
     look::PaintedEyes,
     preview::preview_image,
     spawn::Spawning,
     worker::{Finished, Job, Report, Task, Worker},
 };
 use crate::{
-    face::FaceChoice,
     pipeline::{GenerateRequest, PipelineError, Source, SourcePhoto, Stage},
-    runtime::{CancelToken, RuntimeReport},
+    runtime::RuntimeReport,
 };
 
 /// Share of the progress bar that generating takes; spawning takes the rest.
 const GENERATED: f32 = 0.97;
 
-/// Avatars that wait, in the order in which they were asked for, and the one that is generated.
-#[derive(Resource, Default)]
-pub(super) struct Queue {
-    waiting: VecDeque<Entity>,
-    running: Option<Running>,
-    jobs: u64,
-}
-
-struct Running {
-    job: u64,
-    /// `None` once nobody wants the result any more.
-    entity: Option<Entity>,
-    cancel: CancelToken,
-}
-
-impl Queue {
-    /// Forgets what was asked for an entity.
-    fn withdraw(&mut self, entity: Entity) {
-        self.waiting.retain(|waiting| *waiting != entity);
-        if let Some(running) = self.running.as_mut().filter(|running| running.entity == Some(entity)) {
-            running.entity = None;
-            running.cancel.cancel();
-        }
-    }
-}
+/// Avatars that are asked for.
+#[derive(Resource, Default, Deref, DerefMut)]
+pub(super) struct Queue(Line);
 
 /// Queues avatars that are new or changed.
 pub(super) fn enqueue(
@@ -54,11 +33,27 @@ pub(super) fn enqueue(
     mut asked: Query<(Entity, &mut AvatarProgress), Changed<Avatar>>,
 ) {
     for (entity, mut progress) in &mut asked {
-        queue.withdraw(entity);
-        queue.waiting.push_back(entity);
+        queue.join(entity);
         let preview = progress.preview.take();
         *progress = AvatarProgress { preview, ..default() };
         commands.entity(entity).remove::<(Spawning, AvatarFailure)>();
+    }
+}
+
+/// Has avatars generated anew whose photo changes while it is looked at.
+pub(super) fn follow_photos(
+    mut changes: MessageReader<AssetEvent<Photo>>,
+    mut avatars: Query<(&mut Avatar, &AvatarProgress)>,
+) {
+    for change in changes.read() {
+        let AssetEvent::Modified { id } = change else { continue };
+        for (mut avatar, progress) in &mut avatars {
+            let begun = !matches!(progress.stage, AvatarStage::Queued | AvatarStage::Ready | AvatarStage::Failed);
+            let shown = |photos: &[AvatarPhoto]| photos.iter().any(|photo| photo.photo.id() == *id);
+            if begun && matches!(&avatar.source, AvatarSource::Photos(photos) if shown(photos)) {
+                avatar.set_changed();
+            }
+        }
     }
 }
 
@@ -97,37 +92,34 @@ pub(super) fn dispatch(
     mut worker: Option<ResMut<Worker>>,
     report: Res<RuntimeReport>,
     inputs: Inputs,
-    mut avatars: Query<(&Avatar, &AvatarLook, &mut AvatarProgress)>,
+    mut avatars: Query<(&Avatar, &AvatarLook, &mut AvatarProgress, Option<&AvatarOptions>, Has<AvatarDraft>)>,
 ) {
     let queue = queue.bypass_change_detection();
-    if queue.running.is_some() {
+    if queue.is_busy() {
         return;
     }
     let mut position = 0;
-    while let Some(&entity) = queue.waiting.get(position) {
-        let Ok((avatar, look, mut progress)) = avatars.get_mut(entity) else {
-            queue.waiting.remove(position);
+    while let Some(entity) = queue.waiting(position) {
+        let Ok((avatar, look, mut progress, options, draft)) = avatars.get_mut(entity) else {
+            queue.leave(position);
             continue;
         };
         let Some(worker) = worker.as_deref_mut() else {
-            let reason = report.error.clone().unwrap_or_else(|| "its thread could not be started".into());
-            queue.waiting.remove(position);
-            fail(&mut commands, entity, &mut progress, AvatarError::NoRuntime { reason });
+            queue.leave(position);
+            fail(&mut commands, entity, &mut progress, no_runtime(&report));
             return;
         };
-        match inputs.task(avatar) {
+        match inputs.task(avatar, options) {
             Ok(Some(task)) => {
-                queue.waiting.remove(position);
-                queue.jobs += 1;
-                let (job, cancel) = (queue.jobs, CancelToken::default());
-                let bundle = inputs.settings.bundle.clone();
-                worker.generate(Job { id: job, bundle, task, iris: look.iris, cancel: cancel.clone() });
-                queue.running = Some(Running { job, entity: Some(entity), cancel });
+                let (id, cancel) = queue.start(position);
+                let FitDiffSettings { bundle, cache, .. } = inputs.settings.clone();
+                let iris = (!draft).then_some(look.iris);
+                worker.generate(Job { id, bundle, cache, task, iris, cancel });
                 return;
             }
             Ok(None) => position += 1,
             Err(error) => {
-                queue.waiting.remove(position);
+                queue.leave(position);
                 fail(&mut commands, entity, &mut progress, error);
                 return;
             }
@@ -135,26 +127,37 @@ pub(super) fn dispatch(
     }
 }
 
+/// Why nothing can be asked of the worker where there is none.
+pub(super) fn no_runtime(report: &RuntimeReport) -> AvatarError {
+    AvatarError::NoRuntime { reason: report.error.clone().unwrap_or_else(|| "its thread could not be started".into()) }
+}
+
 impl Inputs<'_> {
+    /// The model bundle's folder.
+    pub fn bundle(&self) -> PathBuf {
+        self.settings.bundle.clone()
+    }
+
     /// What to do for an avatar; `None` while its photos are being loaded.
-    fn task(&self, avatar: &Avatar) -> Result<Option<Task>, AvatarError> {
+    fn task(&self, avatar: &Avatar, options: Option<&AvatarOptions>) -> Result<Option<Task>, AvatarError> {
         let source = match &avatar.source {
             AvatarSource::Recipe(recipe) => return Ok(Some(Task::Again(recipe.0.clone()))),
             AvatarSource::Random => Source::Random,
-            AvatarSource::Photos(handles) => {
-                let mut loaded = Vec::with_capacity(handles.len());
-                for handle in handles {
-                    let Some(photo) = self.photo(handle)? else { return Ok(None) };
-                    loaded.push(SourcePhoto { image: photo.0.clone(), face: FaceChoice::MostProminent });
+            AvatarSource::Photos(photos) => {
+                let mut loaded = Vec::with_capacity(photos.len());
+                for AvatarPhoto { photo, face } in photos {
+                    let Some(photo) = self.photo(photo)? else { return Ok(None) };
+                    loaded.push(SourcePhoto { image: photo.0.clone(), face: *face });
                 }
                 Source::Photos(loaded)
             }
         };
-        Ok(Some(Task::New(GenerateRequest { source, seed: avatar.seed, options: self.settings.options })))
+        let options = options.map_or(self.settings.options, |options| options.0);
+        Ok(Some(Task::New(GenerateRequest { source, seed: avatar.seed, options })))
     }
 
     /// A photo; `None` while it is being loaded.
-    fn photo(&self, handle: &Handle<Photo>) -> Result<Option<&Photo>, AvatarError> {
+    pub fn photo(&self, handle: &Handle<Photo>) -> Result<Option<&Photo>, AvatarError> {
         if let Some(photo) = self.photos.get(handle) {
             return Ok(Some(photo));
         }
@@ -174,6 +177,7 @@ impl Inputs<'_> {
 pub(super) fn receive(
     mut commands: Commands,
     mut queue: ResMut<Queue>,
+    mut searches: ResMut<Searches>,
     worker: Option<Res<Worker>>,
     mut model: ResMut<FitDiffModel>,
     mut images: ResMut<Assets<Image>>,
@@ -190,11 +194,7 @@ pub(super) fn receive(
                 *model = FitDiffModel::Failed(error);
             }
             Report::Progress { job, progress: news } => {
-                let Some(entity) =
-                    queue.running.as_ref().filter(|running| running.job == job).and_then(|running| running.entity)
-                else {
-                    continue;
-                };
+                let Some(entity) = queue.of_job(job) else { continue };
                 let Ok(mut progress) = avatars.get_mut(entity) else { continue };
                 progress.stage = match news.stage {
                     Stage::Face => AvatarStage::Face,
@@ -207,12 +207,21 @@ pub(super) fn receive(
                     progress.preview = Some(images.add(preview_image(&maps)));
                 }
             }
+            Report::Faces { search, result } => {
+                if let Some(entity) = searches.bypass_change_detection().end(search) {
+                    faces::take(&mut commands, entity, &mut images, *result);
+                }
+            }
             Report::Done { job, result } => {
-                let Some(running) = queue.running.take_if(|running| running.job == job) else { continue };
-                let Some(entity) = running.entity else { continue };
+                let Some(entity) = queue.end(job) else { continue };
                 let Ok(mut progress) = avatars.get_mut(entity) else { continue };
                 match *result {
-                    Ok(Finished { data, head }) => {
+                    Ok(Finished { data, head: None }) => {
+                        (progress.stage, progress.fraction, progress.remaining) = (AvatarStage::Ready, 1.0, None);
+                        commands.entity(entity).try_insert(GeneratedAvatar { data });
+                        commands.trigger(AvatarReady { entity });
+                    }
+                    Ok(Finished { data, head: Some(head) }) => {
                         progress.stage = AvatarStage::Spawning;
                         progress.fraction = progress.fraction.max(GENERATED);
                         progress.remaining = None;

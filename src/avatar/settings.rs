@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use bevy::{asset::io::file::FileAssetReader, prelude::*};
 
-use crate::pipeline::{BundleId, GenerateOptions, PipelineError};
+use crate::{
+    cache::CacheSettings,
+    pipeline::{BundleId, GenerateOptions, PipelineError},
+};
 
 /// Folder of the default bundle, below the folder that asset paths start from.
 const DEFAULT_BUNDLE: &str = "models/base";
@@ -23,6 +26,9 @@ pub struct FitDiffSettings {
     /// They are moved, not copied, which takes the main world no time. The renderer copies them to the graphics card; of
     /// the default bundle's head, 33 MB are one mesh, the skin's, and are copied in one frame of the render world.
     pub upload_bytes_per_frame: usize,
+    /// Where generated avatars are kept on disk. Default: `None`, nowhere, because what is kept is the likeness of people.
+    /// See [`cache`](crate::cache).
+    pub cache: Option<CacheSettings>,
 }
 
 impl Default for FitDiffSettings {
@@ -31,6 +37,7 @@ impl Default for FitDiffSettings {
             bundle: FileAssetReader::get_base_path().join(DEFAULT_BUNDLE),
             options: GenerateOptions::default(),
             upload_bytes_per_frame: 4 << 20,
+            cache: None,
         }
     }
 }

@@ -30,7 +30,7 @@ const LEAF: usize = 4;
 
 /// The shade of a head on its own parts.
 #[derive(Debug)]
-pub(super) struct Shade {
+pub(crate) struct Shade {
     lids: Occluder,
     /// The foremost place of the teeth.
     teeth: Option<Vec3>,

@@ -1,7 +1,7 @@
 //! The generated maps as textures and a material of Bevy.
 
 use bevy::{
-    color::{Color, ColorToComponents, LinearRgba, Srgba},
+    color::{ColorToComponents, LinearRgba, Srgba},
     image::Image,
     pbr::StandardMaterial,
     render::render_resource::TextureFormat,
@@ -9,13 +9,10 @@ use bevy::{
 
 use super::{
     AvatarLook,
+    material::F0_OF_FULL_REFLECTANCE,
     texture::{Texels, srgb8, unorm8},
 };
 use crate::{bundle::HeadMasks, pipeline::AvatarMaps};
-
-/// F0 of a dielectric whose reflectance is 1, as `bevy_pbr` maps one to the other: `F0 = 0.16 reflectance²` (Lagarde
-/// and de Rousiers, Moving Frostbite to PBR, SIGGRAPH 2014).
-const F0_OF_FULL_REFLECTANCE: f32 = 0.16;
 
 /// What `bevy_pbr` multiplies the specular texture's alpha with before it scales the material's reflectance.
 const SPECULAR_TEXTURE_SCALE: f32 = 0.5;
@@ -23,6 +20,41 @@ const SPECULAR_TEXTURE_SCALE: f32 = 0.5;
 /// Texels of the maps along the chart's border that are not used: a decoder's smooth layers let what lies outside, such
 /// as the grey between the lips, bleed into them.
 const BLEEDING: usize = 1;
+
+/// The maps of the skin as texels to be encoded. Those outside of the texture's chart take colours from its border.
+#[derive(Debug)]
+pub(crate) struct SkinTexels {
+    /// Diffuse albedo, linear.
+    pub diffuse: Texels,
+    /// Normals in tangent space, OpenGL Y+; of any length where they were averaged.
+    pub normal: Texels,
+    /// F0, in all channels.
+    pub specular: Texels,
+}
+
+impl SkinTexels {
+    /// Fills the maps up.
+    pub fn new(maps: &AvatarMaps, masks: &HeadMasks) -> Self {
+        let side = maps.size;
+        let chart = inner_texels(&masks.chart, masks.size, side);
+        let texels = |value: &dyn Fn(usize) -> [f32; 4]| {
+            let mut texels = Texels { side, values: (0..side * side).map(value).collect() };
+            texels.fill_unknown(&chart);
+            texels
+        };
+        Self {
+            diffuse: texels(&|index| {
+                let [red, green, blue] = maps.diffuse[index];
+                LinearRgba::from(Srgba::rgb_u8(red, green, blue)).to_f32_array()
+            }),
+            normal: texels(&|index| {
+                let [x, y, z] = maps.normals[index];
+                [x, y, z, 1.0]
+            }),
+            specular: texels(&|index| [maps.specular[index]; 4]),
+        }
+    }
+}
 
 /// The textures of the skin.
 #[derive(Debug)]
@@ -38,35 +70,23 @@ pub(super) struct SkinTextures {
 }
 
 impl SkinTextures {
-    /// Packs the maps. Texels outside of the texture's chart take colours from its border.
+    /// Packs the maps.
     pub fn new(maps: &AvatarMaps, masks: &HeadMasks) -> Self {
-        let side = maps.size;
-        let chart = inner_texels(&masks.chart, masks.size, side);
-        let texels = |value: &dyn Fn(usize) -> [f32; 4]| {
-            let mut texels = Texels { side, values: (0..side * side).map(value).collect() };
-            texels.fill_unknown(&chart);
-            texels
-        };
+        let SkinTexels { diffuse, normal, specular } = SkinTexels::new(maps, masks);
         let most = maps.specular_range[1];
-        let diffuse = texels(&|index| {
-            let [red, green, blue] = maps.diffuse[index];
-            LinearRgba::from(Srgba::rgb_u8(red, green, blue)).to_f32_array()
-        });
-        let normal = texels(&|index| {
-            let [x, y, z] = maps.normals[index];
-            [x, y, z, 1.0]
-        });
-        let specular = texels(&|index| [maps.specular[index]; 4]);
         Self {
             diffuse: diffuse.into_image(TextureFormat::Rgba8UnormSrgb, srgb8),
-            normal: normal.into_image(TextureFormat::Rgba8Unorm, |[x, y, z, _]| {
-                let length = (x * x + y * y + z * z).sqrt().max(f32::MIN_POSITIVE);
-                unorm8([x / length * 0.5 + 0.5, y / length * 0.5 + 0.5, z / length * 0.5 + 0.5, 1.0])
-            }),
+            normal: normal.into_image(TextureFormat::Rgba8Unorm, normal8),
             specular: specular.into_image(TextureFormat::Rgba8Unorm, |[f0, ..]| unorm8([specular_alpha(f0, most); 4])),
             reflectance: reflectance(most),
         }
     }
+}
+
+/// A normal of any length to 8 bits, 0 to 255 for −1 to 1.
+pub(crate) fn normal8([x, y, z, _]: [f32; 4]) -> [u8; 4] {
+    let length = (x * x + y * y + z * z).sqrt().max(f32::MIN_POSITIVE);
+    unorm8([x / length * 0.5 + 0.5, y / length * 0.5 + 0.5, z / length * 0.5 + 0.5, 1.0])
 }
 
 /// The reflectance with which a specular texture of full alpha means an F0 of `most`.
@@ -82,7 +102,7 @@ fn specular_alpha(f0: f32, most: f32) -> f32 {
 /// The skin's material without its textures.
 pub(super) fn skin_material(look: &AvatarLook) -> StandardMaterial {
     StandardMaterial {
-        base_color: Color::WHITE,
+        base_color: look.skin_tint,
         perceptual_roughness: look.skin_roughness,
         metallic: 0.0,
         ..Default::default()

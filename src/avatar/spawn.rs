@@ -10,16 +10,17 @@ use bevy::{
 
 use super::{
     AvatarLook, AvatarPart, AvatarProgress, AvatarReady, AvatarStage, FitDiffSettings, GeneratedAvatar,
-    head::{EYE, HeadAssets, HeadPart, LASH, SKIN, image_bytes, mesh_bytes},
+    head::{EYE, HeadAssets, HeadPart, LASH, MOUTH, SKIN, TEETH, image_bytes, mesh_bytes},
     look::PaintedEyes,
-    skin::{SkinTextures, skin_material},
+    material::part_material,
+    skin::SkinTextures,
 };
 use crate::pipeline::AvatarData;
 
 /// A head on its way to the renderer.
 #[derive(Component)]
 pub(super) struct Spawning {
-    data: Arc<AvatarData>,
+    pub data: Arc<AvatarData>,
     blendshapes: usize,
     iris: Color,
     reflectance: f32,
@@ -145,34 +146,12 @@ impl Materials {
                 normal_map_texture: normal,
                 specular_texture: specular,
                 reflectance: head.reflectance,
-                ..skin_material(look)
+                ..part_material(SKIN, look)
             }),
-            eye: materials.add(StandardMaterial {
-                base_color_texture: eye,
-                // The tear film over the cornea: water's F0 of 0.02.
-                reflectance: 0.36,
-                perceptual_roughness: 0.1,
-                ..default()
-            }),
-            lash: materials.add(StandardMaterial {
-                base_color_texture: lash,
-                alpha_mode: AlphaMode::Blend,
-                perceptual_roughness: 0.6,
-                double_sided: true,
-                cull_mode: None,
-                ..default()
-            }),
-            // Saliva makes both smooth.
-            teeth: StandardMaterial {
-                base_color: Color::linear_rgb(0.56, 0.50, 0.40),
-                perceptual_roughness: 0.3,
-                ..default()
-            },
-            mouth: StandardMaterial {
-                base_color: Color::linear_rgb(0.16, 0.045, 0.04),
-                perceptual_roughness: 0.4,
-                ..default()
-            },
+            eye: materials.add(StandardMaterial { base_color_texture: eye, ..part_material(EYE, look) }),
+            lash: materials.add(StandardMaterial { base_color_texture: lash, ..part_material(LASH, look) }),
+            teeth: part_material(TEETH, look),
+            mouth: part_material(MOUTH, look),
         }
     }
 
@@ -181,7 +160,7 @@ impl Materials {
             SKIN => return self.skin.clone(),
             EYE => return self.eye.clone(),
             LASH => return self.lash.clone(),
-            "teeth" => self.teeth.clone(),
+            TEETH => self.teeth.clone(),
             _ => self.mouth.clone(),
         };
         let cull_mode = if part.two_sided { None } else { plain.cull_mode };

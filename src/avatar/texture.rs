@@ -12,7 +12,7 @@ const ANISOTROPY: u16 = 8;
 
 /// A square of texels, row-major. What the four numbers mean is up to the one who makes them; they are averaged.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Texels {
+pub(crate) struct Texels {
     pub side: usize,
     pub values: Vec<[f32; 4]>,
 }
@@ -46,6 +46,11 @@ impl Texels {
         Some(Self { side, values: values.collect() })
     }
 
+    /// The texels row by row, each encoded by `encode`.
+    pub fn encoded(&self, encode: impl Fn([f32; 4]) -> [u8; 4]) -> Vec<u8> {
+        self.values.iter().flat_map(|&texel| encode(texel)).collect()
+    }
+
     /// A texture with as many mip levels as halving allows, each texel encoded by `encode`.
     pub fn into_image(self, format: TextureFormat, encode: impl Fn([f32; 4]) -> [u8; 4]) -> Image {
         let size = Extent3d { width: self.side as u32, height: self.side as u32, depth_or_array_layers: 1 };
@@ -53,7 +58,7 @@ impl Texels {
         let (mut data, mut levels) = (Vec::with_capacity(self.values.len() * 6), 0);
         let mut level = Some(self);
         while let Some(texels) = level {
-            data.extend(texels.values.iter().flat_map(|&texel| encode(texel)));
+            data.extend(texels.encoded(&encode));
             levels += 1;
             level = texels.halved();
         }
@@ -104,13 +109,13 @@ fn pull_push(side: usize, values: Vec<[f32; 4]>, weights: &[f32]) -> Vec<[f32; 4
 }
 
 /// Linear RGB and coverage, 0 to 1, to 8-bit sRGB.
-pub(super) fn srgb8(linear: [f32; 4]) -> [u8; 4] {
+pub(crate) fn srgb8(linear: [f32; 4]) -> [u8; 4] {
     let [red, green, blue, alpha] = linear;
     Srgba::from(LinearRgba::new(red, green, blue, alpha)).to_u8_array()
 }
 
 /// Numbers of 0 to 1 to 8 bits.
-pub(super) fn unorm8(values: [f32; 4]) -> [u8; 4] {
+pub(crate) fn unorm8(values: [f32; 4]) -> [u8; 4] {
     values.map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
 }
 

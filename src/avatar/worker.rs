@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
@@ -14,10 +15,15 @@ use std::{
 use bevy::prelude::*;
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
-use super::{AvatarError, head::HeadAssets};
+use super::{
+    AvatarError,
+    head::HeadAssets,
+    searcher::{Search, Searcher, SeenFace},
+};
 use crate::{
     bundle::Bundle,
-    pipeline::{AvatarData, AvatarRecipe, BundleId, GenerateRequest, Pipeline, PipelineError, Progress},
+    cache::{Cache, CacheSettings},
+    pipeline::{AvatarData, AvatarRecipe, BundleId, GenerateRequest, Pipeline, PipelineError, Progress, Stage},
     runtime::{CancelToken, Runtime},
 };
 
@@ -27,6 +33,8 @@ pub(super) enum Order {
     Load(PathBuf),
     /// Generate an avatar.
     Generate(Box<Job>),
+    /// Look for faces; this goes between the steps of an avatar that is generated.
+    Search(Search),
 }
 
 /// An avatar to generate.
@@ -34,9 +42,11 @@ pub(super) struct Job {
     pub id: u64,
     /// The bundle's folder.
     pub bundle: PathBuf,
+    /// Where avatars are kept, if they are.
+    pub cache: Option<CacheSettings>,
     pub task: Task,
-    /// Colour of the iris.
-    pub iris: Color,
+    /// Colour of the iris; `None` for a draft, of which nothing is to be rendered.
+    pub iris: Option<Color>,
     pub cancel: CancelToken,
 }
 
@@ -55,12 +65,15 @@ pub(super) enum Report {
     Progress { job: u64, progress: Progress },
     /// A job has ended.
     Done { job: u64, result: Box<Result<Finished, AvatarError>> },
+    /// A search has ended.
+    Faces { search: u64, result: Box<Result<Vec<SeenFace>, AvatarError>> },
 }
 
 /// A generated avatar with what the renderer needs of it.
 pub(super) struct Finished {
     pub data: Arc<AvatarData>,
-    pub head: HeadAssets,
+    /// `None` for a draft.
+    pub head: Option<HeadAssets>,
 }
 
 /// The worker: dropping it cancels what it does and waits for it.
@@ -69,6 +82,7 @@ pub(super) struct Worker {
     orders: Option<Sender<Order>>,
     reports: std::sync::Mutex<Receiver<Report>>,
     running: CancelToken,
+    searching: CancelToken,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -79,12 +93,13 @@ impl Worker {
         let (sender, reports) = channel();
         let thread = std::thread::Builder::new().name("fitdiff".into()).spawn(move || {
             lower_priority();
-            State { runtime, reports: sender, model: None }.run(received);
+            State::new(runtime, sender, received).run();
         })?;
         Ok(Self {
             orders: Some(orders),
             reports: std::sync::Mutex::new(reports),
             running: CancelToken::default(),
+            searching: CancelToken::default(),
             thread: Some(thread),
         })
     }
@@ -98,6 +113,12 @@ impl Worker {
     pub fn generate(&mut self, job: Job) {
         self.running = job.cancel.clone();
         self.order(Order::Generate(Box::new(job)));
+    }
+
+    /// Starts a search; the one before it has ended.
+    pub fn search(&mut self, search: Search) {
+        self.searching = search.cancel.clone();
+        self.order(Order::Search(search));
     }
 
     /// What the worker has told since the last call.
@@ -117,6 +138,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.running.cancel();
+        self.searching.cancel();
         self.orders = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -137,21 +159,80 @@ fn lower_priority() {
 
 /// What the thread owns.
 struct State {
-    runtime: Arc<Runtime>,
+    orders: Orders,
     reports: Sender<Report>,
-    model: Option<(PathBuf, Pipeline)>,
+    model: Model,
+    searcher: Searcher,
+}
+
+/// What the worker is asked for.
+struct Orders {
+    received: Receiver<Order>,
+    /// Received, and to be done later.
+    waiting: VecDeque<Order>,
+}
+
+impl Orders {
+    /// The next one; `None` when nobody asks any more.
+    fn next(&mut self) -> Option<Order> {
+        self.waiting.pop_front().or_else(|| self.received.recv().ok())
+    }
+
+    /// The searches that were asked for by now.
+    fn searches(&mut self) -> Vec<Search> {
+        let mut searches = Vec::new();
+        for order in self.received.try_iter() {
+            match order {
+                Order::Search(search) => searches.push(search),
+                other => self.waiting.push_back(other),
+            }
+        }
+        searches
+    }
+}
+
+/// The model, once it is loaded.
+struct Model {
+    runtime: Arc<Runtime>,
+    loaded: Option<(PathBuf, Pipeline)>,
+}
+
+impl Model {
+    /// The model of a folder, read now if it is another one than before.
+    fn load(&mut self, bundle: PathBuf, reports: &Sender<Report>) -> Result<&mut Pipeline, Arc<PipelineError>> {
+        if self.loaded.as_ref().is_none_or(|(loaded, _)| *loaded != bundle) {
+            self.loaded = None;
+            let _ = reports.send(Report::Loading);
+            let opened = Bundle::open(&bundle).map_err(PipelineError::from);
+            let pipeline = opened.and_then(|opened| Pipeline::load(&opened, &self.runtime)).map_err(Arc::new);
+            let state = pipeline.as_ref().map(|pipeline| pipeline.bundle_id().clone()).map_err(Arc::clone);
+            let _ = reports.send(Report::Loaded(state));
+            self.loaded = Some((bundle, pipeline?));
+        }
+        Ok(&mut self.loaded.as_mut().expect("the model was loaded above").1)
+    }
 }
 
 impl State {
-    fn run(mut self, orders: Receiver<Order>) {
-        while let Ok(order) = orders.recv() {
+    fn new(runtime: Arc<Runtime>, reports: Sender<Report>, received: Receiver<Order>) -> Self {
+        Self {
+            orders: Orders { received, waiting: VecDeque::new() },
+            reports,
+            searcher: Searcher::new(runtime.clone()),
+            model: Model { runtime, loaded: None },
+        }
+    }
+
+    fn run(mut self) {
+        while let Some(order) = self.orders.next() {
             let told = match order {
                 Order::Load(bundle) => {
                     // A panic leaves no model behind; the first avatar tries again and tells of it.
-                    let _ = catch_unwind(AssertUnwindSafe(|| self.load(bundle).map(drop)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.model.load(bundle, &self.reports).map(drop)));
                     true
                 }
                 Order::Generate(job) => self.generate(*job),
+                Order::Search(search) => self.searcher.answer(search, &self.reports),
             };
             if !told {
                 return;
@@ -159,46 +240,32 @@ impl State {
         }
     }
 
-    /// The model of a folder, read now if it is another one than before.
-    fn load(&mut self, bundle: PathBuf) -> Result<&mut Pipeline, Arc<PipelineError>> {
-        if self.model.as_ref().is_none_or(|(loaded, _)| *loaded != bundle) {
-            self.model = None;
-            let _ = self.reports.send(Report::Loading);
-            let opened = Bundle::open(&bundle).map_err(PipelineError::from);
-            let pipeline = opened.and_then(|opened| Pipeline::load(&opened, &self.runtime)).map_err(Arc::new);
-            let state = pipeline.as_ref().map(|pipeline| pipeline.bundle_id().clone()).map_err(Arc::clone);
-            let _ = self.reports.send(Report::Loaded(state));
-            self.model = Some((bundle, pipeline?));
-        }
-        Ok(&mut self.model.as_mut().expect("the model was loaded above").1)
-    }
-
     /// Whether somebody still listens.
     fn generate(&mut self, job: Job) -> bool {
         let id = job.id;
         let result = catch_unwind(AssertUnwindSafe(|| self.finish(job))).unwrap_or_else(|panic| {
             // A network may be left in the middle of a run.
-            self.model = None;
+            self.model.loaded = None;
             Err(AvatarError::Bug(panic_text(panic)))
         });
         self.reports.send(Report::Done { job: id, result: Box::new(result) }).is_ok()
     }
 
     fn finish(&mut self, job: Job) -> Result<Finished, AvatarError> {
-        let Job { id, bundle, task, iris, cancel } = job;
+        let Job { id, bundle, cache, task, iris, cancel } = job;
         if cancel.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }
-        let reports = self.reports.clone();
-        let model = self.load(bundle.clone()).map_err(|source| AvatarError::Model { bundle, source })?;
+        let Self { orders, reports, model, searcher } = self;
+        let model = model.load(bundle.clone(), reports).map_err(|source| AvatarError::Model { bundle, source })?;
         let mut observe = |progress| {
             let _ = reports.send(Report::Progress { job: id, progress });
+            for search in orders.searches() {
+                searcher.answer(search, reports);
+            }
         };
-        let data = match task {
-            Task::New(request) => model.generate(&request, &cancel, &mut observe),
-            Task::Again(recipe) => model.regenerate(&recipe, &cancel, &mut observe),
-        }?;
-        let head = HeadAssets::new(&data, iris);
+        let data = make(model, &task, cache.as_ref(), &cancel, &mut observe)?;
+        let head = iris.map(|iris| HeadAssets::new(&data, iris));
         if cancel.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }
@@ -206,7 +273,44 @@ impl State {
     }
 }
 
-fn panic_text(panic: Box<dyn Any + Send>) -> String {
+/// Generates an avatar, or takes it from the cache.
+fn make(
+    model: &mut Pipeline,
+    task: &Task,
+    cache: Option<&CacheSettings>,
+    cancel: &CancelToken,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<AvatarData, PipelineError> {
+    let Some(cache) = cache else { return generate(model, task, cancel, observe) };
+    let known = match task {
+        Task::New(request) => model.foretold(request),
+        Task::Again(recipe) => Some((**recipe).clone()),
+    };
+    if let Some(recipe) = known {
+        model.check_recipe(&recipe)?;
+        if let Some(data) = Cache::new(cache, model).get(&recipe) {
+            observe(Progress { stage: Stage::Decoding, fraction: 1.0, remaining: None, preview: None });
+            return Ok(data);
+        }
+    }
+    let data = generate(model, task, cancel, observe)?;
+    Cache::new(cache, model).put(&data);
+    Ok(data)
+}
+
+fn generate(
+    model: &mut Pipeline,
+    task: &Task,
+    cancel: &CancelToken,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<AvatarData, PipelineError> {
+    match task {
+        Task::New(request) => model.generate(request, cancel, observe),
+        Task::Again(recipe) => model.regenerate(recipe, cancel, observe),
+    }
+}
+
+pub(super) fn panic_text(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without a message".into())
 }

@@ -1,5 +1,7 @@
 //! What is diffused: the latents of the maps and of the shape, together.
 
+use half::f16;
+
 use crate::{
     bundle::Generator,
     runtime::{RuntimeError, Tensor},
@@ -78,6 +80,15 @@ impl Latents {
         self.reflectance().iter().chain(self.shape()).all(|value| value.is_finite())
     }
 
+    /// The same, rounded to half precision: what is beyond its range becomes infinite.
+    pub fn to_half_precision(&self) -> Self {
+        let mut rounded = self.clone();
+        let round = |value: &mut f32| *value = f16::from_f32(*value).to_f32();
+        rounded.reflectance_mut().iter_mut().for_each(round);
+        rounded.shape_mut().iter_mut().for_each(round);
+        rounded
+    }
+
     /// `a x + b y`, rounded once to single precision.
     ///
     /// # Panics
@@ -110,6 +121,16 @@ mod tests {
         assert_eq!(sum.reflectance(), [1.5, 4.0, 7.0, 0.0]);
         assert_eq!(sum.shape(), [12.0, 11.0]);
         assert_eq!(sum.layout(), LAYOUT);
+    }
+
+    #[test]
+    fn half_precision_keeps_11_bits_and_is_kept_when_rounded_again() {
+        let latents = Latents::new(LAYOUT, vec![1.0, 0.1, -2.0 / 3.0, 1e5], vec![0.0, -0.0]).unwrap();
+        let half = latents.to_half_precision();
+        // 1638 / 2^14 and 1365 / 2^11, the nearest of 11 bits.
+        assert_eq!(half.reflectance(), [1.0, 0.099_975_586, -0.666_503_9, f32::INFINITY]);
+        assert_eq!(half.to_half_precision(), half);
+        assert!(!half.is_finite());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     sampling::{self, Affine, Border, BoxReduced},
 };
 use crate::{
-    bundle::{self, Bundle, BundleError, ChipTemplate},
+    bundle::{self, Bundle, BundleError, ChipTemplate, Manifest},
     runtime::{CancelToken, Model, Runtime, RuntimeError},
 };
 
@@ -130,36 +130,51 @@ fn chip_map(landmarks: &FaceLandmarks, template: &ChipTemplate, side: usize) -> 
     (map, scale)
 }
 
+/// How the chips of a bundle's recogniser are cut.
+#[derive(Debug)]
+pub(super) struct ChipCutter {
+    template: ChipTemplate,
+    side: usize,
+}
+
+impl ChipCutter {
+    pub(super) fn new(bundle: &Bundle) -> Self {
+        let Manifest { networks, face, .. } = bundle.manifest();
+        let rules = &face.identity;
+        // A checked manifest describes the network, with one square input.
+        let network = networks.get(&rules.network).and_then(|network| network.inputs.first());
+        let side = network.and_then(|input| input.shape.get(3)).copied().unwrap_or(0);
+        Self { template: rules.chip.clone(), side }
+    }
+
+    /// Cuts the chip of a face out of a photo.
+    pub(super) fn cut(&self, photo: &RgbImage, landmarks: &FaceLandmarks) -> Chip {
+        Chip::cut(photo, landmarks, &self.template, self.side)
+    }
+
+    /// Where the chip of a face lies in its photo.
+    pub(super) fn placement(&self, landmarks: &FaceLandmarks) -> ChipPlacement {
+        let Affine { linear, offset } = chip_map(landmarks, &self.template, self.side).0;
+        ChipPlacement { linear, offset }
+    }
+}
+
 /// The recognition network.
 #[derive(Debug)]
 pub(super) struct Recogniser {
     model: Model,
     rules: bundle::Recogniser,
-    side: usize,
 }
 
 impl Recogniser {
     pub(super) fn load(bundle: &Bundle, runtime: &Runtime) -> Result<Self, BundleError> {
         let rules = bundle.manifest().face.identity.clone();
-        let model = bundle.load(runtime, &rules.network)?;
-        let side = model.spec().inputs[0].shape[3];
-        Ok(Self { model, rules, side })
-    }
-
-    /// Cuts the chip of a face out of a photo.
-    pub(super) fn chip(&self, photo: &RgbImage, landmarks: &FaceLandmarks) -> Chip {
-        Chip::cut(photo, landmarks, &self.rules.chip, self.side)
-    }
-
-    /// Where the chip of a face lies in its photo.
-    pub(super) fn placement(&self, landmarks: &FaceLandmarks) -> ChipPlacement {
-        let Affine { linear, offset } = chip_map(landmarks, &self.rules.chip, self.side).0;
-        ChipPlacement { linear, offset }
+        Ok(Self { model: bundle.load(runtime, &rules.network)?, rules })
     }
 
     /// The embedding of a chip.
     pub(super) fn identify(&mut self, chip: &Chip, cancel: &CancelToken) -> Result<Identity, RuntimeError> {
-        let input = sampling::to_input(&chip.pixels, self.side, self.rules.input_range);
+        let input = sampling::to_input(&chip.pixels, chip.side, self.rules.input_range);
         let name = self.model.spec().inputs[0].name.clone();
         let mut outputs = self.model.run(&[(&name, &input)], cancel)?;
         Ok(Identity(outputs.take::<f32>(&self.rules.embedding)?.into_data()))

@@ -22,42 +22,38 @@
 
 mod detect;
 mod error;
+mod finder;
 mod identity;
 mod landmarks;
 mod photo;
 mod quality;
 mod sampling;
 
+use bevy::reflect::{Reflect, std_traits::ReflectDefault};
 use image::RgbImage;
 
 pub use detect::{Detection, Keypoint};
 pub use error::{FaceError, PhotoError};
+pub use finder::FaceFinder;
 pub use identity::{ChipPlacement, Identity};
 pub use landmarks::FaceLandmarks;
 pub use photo::{PhotoLimits, decode as decode_photo, open as open_photo};
 pub use quality::{Quality, QualityWarning};
 
 use crate::{
-    bundle::{Bundle, BundleError, LandmarkIndex, ReliableRange},
-    runtime::{CancelToken, Runtime, RuntimeError},
+    bundle::{Bundle, BundleError},
+    runtime::{CancelToken, Runtime},
 };
-use detect::{Detector, Turn};
 use identity::Recogniser;
-use landmarks::Landmarker;
-
-/// Most faces of a photo that are looked at closely; each costs two runs of the landmark network.
-const MAX_FACES: usize = 16;
-
-/// Turns under which a photo is searched, one after the other.
-const TURNS: [Turn; 3] = [Turn::Upright, Turn::Clockwise, Turn::Counterclockwise];
 
 /// Which of several faces is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Reflect)]
+#[reflect(Default, Clone, Debug, PartialEq, Hash)]
 pub enum FaceChoice {
     /// The most central large face.
     #[default]
     MostProminent,
-    /// The face of this number, counted from 0 in the order of [`FaceAnalyser::find`].
+    /// The face of this number, counted from 0 in the order of [`FaceFinder::find`].
     Index(usize),
 }
 
@@ -101,11 +97,8 @@ pub struct FaceAnalysis {
 /// The networks of the face front-end, ready to look at photos.
 #[derive(Debug)]
 pub struct FaceAnalyser {
-    detectors: Vec<Detector>,
-    landmarker: Landmarker,
+    finder: FaceFinder,
     recogniser: Recogniser,
-    index: LandmarkIndex,
-    reliable: ReliableRange,
 }
 
 impl FaceAnalyser {
@@ -114,46 +107,15 @@ impl FaceAnalyser {
     /// # Errors
     /// A [`BundleError`] when the bundle or one of its networks cannot be used.
     pub fn load(bundle: &Bundle, runtime: &Runtime) -> Result<Self, BundleError> {
-        let rules = &bundle.manifest().face;
-        Ok(Self {
-            detectors: rules
-                .detectors
-                .iter()
-                .map(|detector| Detector::load(bundle, runtime, detector))
-                .collect::<Result<_, _>>()?,
-            landmarker: Landmarker::load(bundle, runtime)?,
-            recogniser: Recogniser::load(bundle, runtime)?,
-            index: rules.landmarks.index.clone(),
-            reliable: rules.reliable.clone(),
-        })
+        Ok(Self { finder: FaceFinder::load(bundle, runtime)?, recogniser: Recogniser::load(bundle, runtime)? })
     }
 
-    /// Finds the faces of a photo, the most central large one first, at most 16.
-    ///
-    /// Each detector is tried upright, then on the photo turned by a quarter to either side; the first try that
-    /// yields a confirmed face ends the search. A photo that stands on its head is not searched.
+    /// Finds the faces of a photo as [`FaceFinder::find`] does.
     ///
     /// # Errors
-    /// [`FaceError::NoFace`] when there is none; [`FaceError::Runtime`] when a network fails or `cancel` is called.
+    /// Those of [`FaceFinder::find`].
     pub fn find(&mut self, photo: &RgbImage, cancel: &CancelToken) -> Result<Vec<FoundFace>, FaceError> {
-        for turn in TURNS {
-            for detector in &mut self.detectors {
-                let mut seen = detector.detect(photo, turn, cancel)?;
-                seen.sort_by(|a, b| prominence(b, photo).total_cmp(&prominence(a, photo)));
-                seen.truncate(MAX_FACES);
-                let found = seen
-                    .into_iter()
-                    .filter_map(|detection| {
-                        let landmarks = self.landmarker.landmarks(photo, &detection, cancel).transpose()?;
-                        Some(landmarks.map(|landmarks| FoundFace { detection, landmarks }))
-                    })
-                    .collect::<Result<Vec<_>, RuntimeError>>()?;
-                if !found.is_empty() {
-                    return Ok(found);
-                }
-            }
-        }
-        Err(FaceError::NoFace)
+        self.finder.find(photo, cancel)
     }
 
     /// Takes the identity of a face that [`find`](Self::find) found in the same photo.
@@ -162,10 +124,10 @@ impl FaceAnalyser {
     /// [`FaceError::Runtime`] when the network fails or `cancel` is called.
     pub fn identify(&mut self, photo: &RgbImage, face: FoundFace, cancel: &CancelToken) -> Result<Face, FaceError> {
         let FoundFace { detection, landmarks } = face;
-        let chip = self.recogniser.chip(photo, &landmarks);
+        let chip = self.finder.cut(photo, &landmarks);
         let identity = self.recogniser.identify(&chip, cancel)?;
-        let quality = Quality::measure(&landmarks, &self.index, &chip, &self.reliable);
-        let placement = self.recogniser.placement(&landmarks);
+        let quality = self.finder.quality(&landmarks, &chip);
+        let placement = self.finder.placement(&landmarks);
         Ok(Face { detection, landmarks, chip: chip.to_image(), placement, identity, quality })
     }
 
@@ -192,12 +154,4 @@ impl FaceAnalyser {
         let face = self.identify(photo, faces.swap_remove(index), cancel)?;
         Ok(FaceAnalysis { face, index, found })
     }
-}
-
-/// Large and central comes first: the face's area, halved about every third of the way to a corner.
-fn prominence(detection: &Detection, photo: &RgbImage) -> f32 {
-    let size = bevy::math::Vec2::new(photo.width() as f32, photo.height() as f32);
-    let off_centre = (detection.bounds.center() - size / 2.0).length() / (size.length() / 2.0);
-    let area = detection.bounds.width() * detection.bounds.height();
-    area * (-2.0 * off_centre).exp()
 }

@@ -70,6 +70,11 @@ impl FittingHead {
         Self { template, surface, geometry, looks, occlusion, mask, landmarks }
     }
 
+    /// The template head.
+    pub fn template(&self) -> &Arc<TemplateHead> {
+        &self.template
+    }
+
     /// Topology and texture layout.
     pub fn surface(&self) -> &Surface {
         &self.surface

@@ -71,10 +71,13 @@ pub enum PipelineError {
         /// What holds them.
         what: &'static str,
     },
-    /// A recipe was written by a version of the crate that makes other recipes.
-    #[error("the recipe has version {found}, this version of bevy_fitdiff reads version {expected}: generate anew")]
+    /// A recipe was written by a newer version of the crate.
+    #[error(
+        "the recipe has version {found}, this version of bevy_fitdiff reads versions 1 to {expected}: update the \
+         program, or generate anew"
+    )]
     RecipeVersion {
-        /// The version that is read.
+        /// The newest version that is read.
         expected: u32,
         /// The version of the recipe.
         found: u32,

@@ -25,6 +25,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+mod edits;
 mod error;
 mod fuse;
 mod guided;
@@ -33,17 +34,20 @@ mod portrait;
 mod progress;
 mod recipe;
 mod request;
+mod traits;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use bevy::math::Vec3;
 
+pub use edits::ShapeEdits;
 pub use error::PipelineError;
 pub use guided::Guidance;
 pub use maps::AvatarMaps;
 pub use progress::{Progress, Stage};
 pub use recipe::{AvatarRecipe, BundleId, RECIPE_VERSION, RecipeSource};
 pub use request::{GenerateOptions, GenerateRequest, Source, SourcePhoto};
+pub use traits::{ShapeTrait, ShapeTraits};
 
 use crate::{
     bundle::{Bundle, Generator, Maps, ReliableRange, TemplateHead},
@@ -67,8 +71,11 @@ pub struct AvatarData {
     pub vertices: Vec<Vec3>,
     /// The head's surface.
     pub maps: Arc<AvatarMaps>,
-    /// The clean latents that vertices and maps were decoded from, multiplied with the bundle's scales.
+    /// The clean latents that vertices and maps were decoded from, multiplied with the bundle's scales. They are rounded
+    /// to half precision, in which files keep them.
     pub latents: Latents,
+    /// What the shape coefficients in the latents are multiplied with.
+    pub shape_scale: f32,
     /// Who it is; `None` for random people and given latents.
     pub identity: Option<Identity>,
     /// What makes the identity unreliable, of all photos one after the other.
@@ -79,6 +86,13 @@ pub struct AvatarData {
     pub fit: Option<PhotoFit>,
     /// What regenerates the avatar without the photo.
     pub recipe: AvatarRecipe,
+}
+
+/// What latents are decoded to, with these.
+pub(crate) struct DecodedAvatar {
+    pub vertices: Vec<Vec3>,
+    pub maps: AvatarMaps,
+    pub latents: Latents,
 }
 
 /// Shows neither vertices nor texels nor the face.
@@ -176,6 +190,17 @@ impl Pipeline {
         cancel: &CancelToken,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<AvatarData, PipelineError> {
+        self.run(request, RECIPE_VERSION, cancel, observe)
+    }
+
+    /// Generates an avatar as recipes of a version have it.
+    fn run(
+        &mut self,
+        request: &GenerateRequest,
+        version: u32,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<AvatarData, PipelineError> {
         let GenerateRequest { source, seed, options } = request;
         self.check(request)?;
         let mut tracker = match source {
@@ -212,25 +237,36 @@ impl Pipeline {
                 (Cow::Owned(latents), fit)
             }
         };
+        let latents =
+            if recipe::keeps_half_precision(version) { latents.to_half_precision() } else { latents.into_owned() };
+        if !latents.is_finite() {
+            return Err(PipelineError::NotFinite { what: "latents in half precision" });
+        }
         tracker.decoding();
         let maps = Arc::new(AvatarMaps::encode(&self.generator.maps, &self.decoder.maps(&latents, cancel)?));
         let vertices = self.decoder.vertices(&latents, cancel)?;
         let recipe = match &fit {
             // The photo is not kept, so that what it led to is.
-            Some(_) => self.recipe(*seed, SampleOptions::default(), RecipeSource::latents(&latents)),
-            None => self.recipe(*seed, resolved, RecipeSource::new(source, identity)),
+            Some(_) => self.recipe(version, *seed, SampleOptions::default(), RecipeSource::latents(&latents)),
+            None => {
+                let kept = match source {
+                    Source::Latents(_) => RecipeSource::latents(&latents),
+                    _ => RecipeSource::of(identity),
+                };
+                self.recipe(version, *seed, resolved, kept)
+            }
         };
         let identity = identity.cloned();
         let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.best), seen.warnings));
         tracker.finished();
-        let latents = latents.into_owned();
-        Ok(AvatarData { head: self.head.clone(), vertices, maps, latents, identity, warnings, face, fit, recipe })
+        let (head, shape_scale) = (self.head.clone(), self.generator.shape_latent.scale);
+        Ok(AvatarData { head, vertices, maps, latents, shape_scale, identity, warnings, face, fit, recipe })
     }
 
     /// Generates the avatar of a recipe again: the same one, bit for bit, if bundle and backend are the same.
     ///
     /// # Errors
-    /// [`PipelineError::RecipeVersion`] for a recipe of another version, [`PipelineError::OtherBundle`] for one of
+    /// [`PipelineError::RecipeVersion`] for a recipe of a newer version, [`PipelineError::OtherBundle`] for one of
     /// another bundle, and those of [`generate`](Self::generate).
     pub fn regenerate(
         &mut self,
@@ -239,11 +275,68 @@ impl Pipeline {
         observe: &mut dyn FnMut(Progress),
     ) -> Result<AvatarData, PipelineError> {
         let request = recipe.to_request(&self.bundle_id, (&self.generator).into())?;
-        self.generate(&request, cancel, observe)
+        self.run(&request, recipe.version, cancel, observe)
     }
 
-    fn recipe(&self, seed: u64, options: SampleOptions, source: RecipeSource) -> AvatarRecipe {
-        AvatarRecipe { version: RECIPE_VERSION, bundle: self.bundle_id.clone(), seed, options, source }
+    /// The recipe that an avatar of a request will have, where it can be told beforehand: not where there are photos.
+    pub(crate) fn foretold(&self, request: &GenerateRequest) -> Option<AvatarRecipe> {
+        let GenerateRequest { source, seed, options } = request;
+        let kept = match source {
+            Source::Random => RecipeSource::of(None),
+            Source::Identity(identity) => RecipeSource::of(Some(identity)),
+            Source::Latents(_) | Source::Photos(_) => return None,
+        };
+        self.check(request).ok()?;
+        Some(self.recipe(RECIPE_VERSION, *seed, options.resolve(source, &self.generator), kept))
+    }
+
+    /// Checks all that can be told of a recipe before it is used.
+    pub(crate) fn check_recipe(&self, recipe: &AvatarRecipe) -> Result<(), PipelineError> {
+        self.check(&recipe.to_request(&self.bundle_id, (&self.generator).into())?)
+    }
+
+    /// Puts an avatar of a recipe together that was decoded before.
+    pub(crate) fn assemble(&self, recipe: &AvatarRecipe, decoded: DecodedAvatar) -> AvatarData {
+        let DecodedAvatar { vertices, maps, latents } = decoded;
+        AvatarData {
+            head: self.head.clone(),
+            vertices,
+            maps: Arc::new(maps),
+            latents,
+            shape_scale: self.generator.shape_latent.scale,
+            identity: recipe.source.identity(),
+            warnings: Vec::new(),
+            face: None,
+            fit: None,
+            recipe: recipe.clone(),
+        }
+    }
+
+    /// The lengths of latents.
+    pub(crate) fn layout(&self) -> LatentLayout {
+        (&self.generator).into()
+    }
+
+    /// Descriptions of the maps.
+    pub(crate) fn maps(&self) -> &Maps {
+        &self.generator.maps
+    }
+
+    /// Which engine runs the networks that decide what an avatar is, and on what: another one differs in the last bits.
+    pub(crate) fn engine(&self) -> String {
+        let networks = &self.generator.networks;
+        let deciding = [&networks.unet, &networks.reflectance_decoder, &networks.shape_decoder];
+        let report = self.runtime.report();
+        let backend = report.backend.map(|backend| format!("{} {}", backend.name, backend.version)).unwrap_or_default();
+        let places = deciding.map(|name| {
+            let model = report.models.iter().find(|model| model.name == *name);
+            model.map(|model| model.provider.to_string()).unwrap_or_default()
+        });
+        format!("{backend} on {} by {}", std::env::consts::ARCH, places.join(", "))
+    }
+
+    fn recipe(&self, version: u32, seed: u64, options: SampleOptions, source: RecipeSource) -> AvatarRecipe {
+        AvatarRecipe { version, bundle: self.bundle_id.clone(), seed, options, source }
     }
 
     /// Checks all that can be told before the first network runs.

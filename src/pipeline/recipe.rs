@@ -12,8 +12,18 @@ use crate::{
     face::Identity,
 };
 
-/// The version of recipes that this version of the crate writes and reads.
-pub const RECIPE_VERSION: u32 = 1;
+/// The version of recipes that this version of the crate writes. It reads this one and all before:
+///
+/// | version | what it is |
+/// |---|---|
+/// | 1 | latents are decoded in single precision |
+/// | 2 | latents are rounded to half precision before they are decoded |
+pub const RECIPE_VERSION: u32 = 2;
+
+/// Whether avatars of recipes of a version are decoded from latents in half precision.
+pub(super) fn keeps_half_precision(version: u32) -> bool {
+    version >= 2
+}
 
 /// Digits of a digest that messages show.
 const SHOWN_DIGITS: usize = 8;
@@ -67,7 +77,7 @@ impl fmt::Display for BundleId {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvatarRecipe {
-    /// [`RECIPE_VERSION`].
+    /// [`RECIPE_VERSION`], or a version before.
     pub version: u32,
     /// The bundle that it is for.
     pub bundle: BundleId,
@@ -108,12 +118,16 @@ impl fmt::Debug for RecipeSource {
 }
 
 impl RecipeSource {
-    /// What a source is kept as, once the identity in its photos is known.
-    pub(super) fn new(source: &Source, identity: Option<&Identity>) -> Self {
-        match (source, identity) {
-            (Source::Latents(latents), _) => Self::latents(latents),
-            (_, Some(identity)) => Self::Identity(identity.values().to_vec()),
-            (_, None) => Self::Random,
+    /// What a person is kept as who is generated: one of an identity, or a random one.
+    pub(super) fn of(identity: Option<&Identity>) -> Self {
+        identity.map_or(Self::Random, |identity| Self::Identity(identity.values().to_vec()))
+    }
+
+    /// Who it is, if that is known.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Identity(values) => Some(Identity::new(values.clone())),
+            Self::Random | Self::Latents { .. } => None,
         }
     }
 
@@ -143,13 +157,23 @@ fn check_length(what: &'static str, expected: usize, found: &[f32]) -> Result<()
 }
 
 impl AvatarRecipe {
+    /// The recipe of an avatar of given latents, of the same bundle and version.
+    pub(super) fn with_latents(&self, latents: &Latents) -> Self {
+        let source = if keeps_half_precision(self.version) {
+            RecipeSource::latents(&latents.to_half_precision())
+        } else {
+            RecipeSource::latents(latents)
+        };
+        Self { options: SampleOptions::default(), source, ..self.clone() }
+    }
+
     /// The request that regenerates the avatar.
     ///
     /// # Errors
     /// [`PipelineError::RecipeVersion`], [`PipelineError::OtherBundle`] or [`PipelineError::Shape`] when the recipe is
     /// not for this bundle.
     pub(super) fn to_request(&self, bundle: &BundleId, layout: LatentLayout) -> Result<GenerateRequest, PipelineError> {
-        if self.version != RECIPE_VERSION {
+        if !(1..=RECIPE_VERSION).contains(&self.version) {
             return Err(PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: self.version });
         }
         if self.bundle != *bundle {
@@ -226,9 +250,11 @@ mod tests {
     #[test]
     fn recipes_of_other_versions_bundles_and_lengths_are_refused() {
         let random = recipe(RecipeSource::Random);
-        let newer = AvatarRecipe { version: 2, ..random.clone() };
+        let newer = AvatarRecipe { version: RECIPE_VERSION + 1, ..random.clone() };
         let error = newer.to_request(&bundle_id(), LAYOUT).unwrap_err();
-        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 2 }), "{error}");
+        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 3 }), "{error}");
+        let older = AvatarRecipe { version: 1, ..random.clone() };
+        assert!(older.to_request(&bundle_id(), LAYOUT).is_ok());
 
         let other = BundleId { digest: "9876543210".into(), ..bundle_id() };
         let error = random.to_request(&other, LAYOUT).unwrap_err();
