@@ -20,7 +20,7 @@ use crate::{
 /// Pixels of the chip next to the face's outline that are left out of gradients: these do not see outlines move.
 const OUTLINE: usize = 2;
 
-/// Standard deviation of blendshape weights around 0.
+/// Standard deviation of blendshape weights around those that the landmarks tell.
 const EXPRESSION_DEVIATION: f32 = 0.25;
 
 /// How to guide.
@@ -69,6 +69,8 @@ pub struct Guide<'a> {
     /// The light as it was solved last.
     pub light: ShLight,
     steps: [Adam; 4],
+    /// The expression that the landmarks tell.
+    expression: Vec<f32>,
     /// How far each pixel of the photo shows the bare face, as the first step finds.
     trust: Option<Vec<f32>>,
     /// Number of the next step.
@@ -100,6 +102,7 @@ impl<'a> Guide<'a> {
             fitter,
             target,
             options,
+            expression: fit.expression.clone(),
             fit,
             light,
             steps: kinds.map(|(count, shared)| Adam::new(count, shared)),
@@ -138,8 +141,7 @@ impl<'a> Guide<'a> {
         pull(&mut reflectance, latents.reflectance(), anchor.reflectance(), deviation[0]);
         pull(&mut shape, latents.shape(), anchor.shape(), deviation[1]);
         let mut expression = gradient.expression;
-        let zero = vec![0.0; expression.len()];
-        pull(&mut expression, &self.fit.expression, &zero, EXPRESSION_DEVIATION);
+        pull(&mut expression, &self.fit.expression, &self.expression, EXPRESSION_DEVIATION);
 
         let rates = self.options.rates.map(|each| each * rate);
         let [of_reflectance, of_shape, of_expression, of_pose] = &mut self.steps;
