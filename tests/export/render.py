@@ -51,7 +51,7 @@ focus = mathutils.Vector((0.0, -0.05, -0.02))
 camera.rotation_euler = (focus - camera.location).to_track_quat("-Z", "Y").to_euler()
 scene.collection.objects.link(camera)
 scene.camera = camera
-for name, place, energy, size in (("key", (0.5, -0.8, 0.5), 6.0, 0.4), ("fill", (-0.8, -0.5, 0.2), 1.6, 0.6)):
+for name, place, energy, size in (("key", (0.5, -0.8, 0.5), 14.0, 0.4), ("fill", (-0.8, -0.5, 0.2), 4.0, 0.6)):
     lamp = bpy.data.objects.new(name, bpy.data.lights.new(name, "AREA"))
     lamp.data.energy, lamp.data.size = energy, size
     lamp.location = place
