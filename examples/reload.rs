@@ -107,7 +107,7 @@ fn main() -> ExitCode {
         .insert_resource(Memory(memory))
         .add_systems(Startup, setup)
         .init_resource::<Pictures>()
-        .add_systems(Update, take)
+        .add_systems(Update, (replace, pose, take).chain())
         .add_observer(ready)
         .add_observer(|_: On<WorldInstanceReady>, mut pictures: ResMut<Pictures>| pictures.there = true)
         .add_observer(|failed: On<AvatarFailed>, mut exit: MessageWriter<AppExit>| {
@@ -133,64 +133,69 @@ fn ready(ready: On<AvatarReady>, avatars: Query<&GeneratedAvatar>, mut pictures:
     pictures.there = true;
 }
 
-/// Takes two pictures of the avatar, has the file take its place, and takes the same ones of it.
-fn take(
+/// Has the file take the avatar's place once both pictures of that are taken.
+fn replace(
     mut commands: Commands,
     mut pictures: ResMut<Pictures>,
-    mut settling: ResMut<Settling>,
-    mut studio: ResMut<scene::Studio>,
-    target: Res<Target>,
-    arguments: Res<Arguments>,
     avatars: Query<(Entity, &GeneratedAvatar, &AvatarLook)>,
     memory: Res<Memory>,
     assets: Res<AssetServer>,
-    mut weights: Query<&mut MorphWeights>,
     mut exit: MessageWriter<AppExit>,
 ) {
-    let next = pictures.taken.len();
-    if next == 2
-        && let Ok((avatar, generated, look)) = avatars.single()
-    {
-        pictures.there = false;
-        match export::to_glb(&generated.data, look, &default(), &default(), &mut |_| {}) {
-            Ok(file) => {
-                println!("{FILE}: {} bytes", file.len());
-                memory.0.insert_asset(Path::new(FILE), file);
-                let scene = assets.load(GltfAssetLabel::Scene(0).from_asset(format!("{SOURCE}://{FILE}")));
-                commands.spawn(WorldAssetRoot(scene));
-                commands.entity(avatar).despawn();
-            }
-            Err(error) => fail(&mut exit, &error.to_string()),
+    let Some((avatar, generated, look)) = avatars.iter().next().filter(|_| pictures.taken.len() == 2) else { return };
+    pictures.there = false;
+    match export::to_glb(&generated.data, look, &default(), &default(), &mut |_| {}) {
+        Ok(file) => {
+            println!("{FILE}: {} bytes", file.len());
+            memory.0.insert_asset(Path::new(FILE), file);
+            let scene = assets.load(GltfAssetLabel::Scene(0).from_asset(format!("{SOURCE}://{FILE}")));
+            commands.spawn(WorldAssetRoot(scene));
+            commands.entity(avatar).despawn();
+        }
+        Err(error) => fail(&mut exit, &error.to_string()),
+    }
+}
+
+/// Gives what the next picture shows its expression.
+fn pose(
+    mut pictures: ResMut<Pictures>,
+    mut settling: ResMut<Settling>,
+    mut studio: ResMut<scene::Studio>,
+    mut weights: Query<&mut MorphWeights>,
+) {
+    if !pictures.there || pictures.posed {
+        return;
+    }
+    pictures.posed = true;
+    settling.restart();
+    // The lights have to be placed before the first picture.
+    studio.set_changed();
+    let expressive = pictures.taken.len() % 2 == 1;
+    for mut weights in &mut weights {
+        for (name, weight) in pictures.names.iter().zip(weights.weights_mut()) {
+            let wanted = EXPRESSION.iter().find(|(known, _)| known == name && expressive);
+            *weight = wanted.map_or(0.0, |(_, weight)| *weight);
+        }
+    }
+}
+
+/// Takes the next picture, and compares them after the last one.
+fn take(
+    mut commands: Commands,
+    mut pictures: ResMut<Pictures>,
+    settling: Res<Settling>,
+    target: Res<Target>,
+    arguments: Res<Arguments>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    if pictures.taken.len() == 4 {
+        match compare(&pictures.taken, &arguments.out) {
+            Ok(()) => drop(exit.write(AppExit::Success)),
+            Err(reason) => fail(&mut exit, &reason),
         }
         return;
     }
-    if next == 4 {
-        exit.write(match compare(&pictures.taken, &arguments.out) {
-            Ok(()) => AppExit::Success,
-            Err(reason) => {
-                eprintln!("{reason}");
-                AppExit::error()
-            }
-        });
-        return;
-    }
-    if !pictures.there {
-        return;
-    }
-    if !pictures.posed {
-        pictures.posed = true;
-        settling.restart();
-        // The lights have to be placed before the first picture.
-        studio.set_changed();
-        let expressive = next % 2 == 1;
-        for mut weights in &mut weights {
-            for (index, name) in pictures.names.iter().enumerate() {
-                let wanted = EXPRESSION.iter().find(|(known, _)| known == name && expressive);
-                weights.weights_mut()[index] = wanted.map_or(0.0, |(_, weight)| *weight);
-            }
-        }
-    }
-    if pictures.pending || !settling.is_settled() {
+    if !pictures.posed || pictures.pending || !settling.is_settled() {
         return;
     }
     pictures.pending = true;
