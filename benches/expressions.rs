@@ -22,7 +22,7 @@ const FACES: u32 = 30;
 fn world_of(faces: u32, moving: bool) -> App {
     let mut app = App::new();
     app.add_plugins((TaskPoolPlugin::default(), TransformPlugin, AssetPlugin::default(), ExpressionPlugin));
-    app.init_resource::<Time>();
+    app.init_resource::<Time>().init_schedule(Update);
     app.finish();
     app.cleanup();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
