@@ -516,9 +516,12 @@ fn level(shape: ArkitBlendshape, weight: f32, seconds: f32) -> ExpressionTrack {
     ExpressionTrack::new(shape, Interpolation::Linear, &[(0.0, weight), (seconds, weight)]).unwrap()
 }
 
-/// Sequences that have ended.
+/// A sequence's end on a face.
+type End = (Entity, AssetId<ExpressionSequence>);
+
+/// The ends that were told, in order.
 #[derive(Resource, Clone, Default)]
-struct Ended(Arc<Mutex<Vec<(Entity, AssetId<ExpressionSequence>)>>>);
+struct Ended(Arc<Mutex<Vec<End>>>);
 
 fn watch_ends(app: &mut App) -> Ended {
     let ended = Ended::default();
