@@ -93,13 +93,13 @@ fn transitions_are_monotone_end_exactly_and_do_not_depend_on_the_frames() {
                 halfway.push(smile);
             }
             let over = frame as f64 >= 0.5 * rate;
-            assert_eq!(smile == 0.85, over, "{rate}: {smile} in frame {frame}");
+            assert_eq!(smile == 0.95, over, "{rate}: {smile} in frame {frame}");
         }
         app.world_mut().get_mut::<Expression>(face).unwrap().clear();
         (0..(0.6 * rate) as usize).for_each(|_| app.update());
         assert!(weights(&app, face).iter().all(|weight| *weight == 0.0), "{rate}");
     }
-    assert!(halfway.iter().all(|smile| (smile - 0.425).abs() < 1e-4), "{halfway:?}");
+    assert!(halfway.iter().all(|smile| (smile - 0.475).abs() < 1e-4), "{halfway:?}");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_system_after_expressions_has_the_last_word() {
         app.update();
         assert_eq!(weight(&app, face, ArkitBlendshape::CheekPuff), 0.4);
     }
-    assert_eq!(weight(&app, face, MouthSmileLeft), 0.85);
+    assert_eq!(weight(&app, face, MouthSmileLeft), 0.95);
 }
 
 #[test]
@@ -649,14 +649,14 @@ fn speech_follows_its_visemes_and_ends() {
     (0..40).for_each(|_| app.update());
     let [jaw, funnel] = [JawOpen, MouthFunnel].map(|shape| weight(&app, face, shape));
     assert_eq!([jaw, funnel], [0.3, 0.5]);
-    assert!((weight(&app, face, MouthSmileLeft) - 0.425).abs() < 1e-6, "half a smile");
+    assert!((weight(&app, face, MouthSmileLeft) - 0.475).abs() < 1e-6, "half a smile");
     let mut lips = app.world_mut().get_mut::<LipSync>(face).unwrap();
     lips.set_vowels([f32::NAN, f32::INFINITY, -1.0, 0.0, 0.0]);
     assert_eq!(lips.weight(Viseme::Ih), 1.0);
     lips.silence();
     (0..40).for_each(|_| app.update());
     assert_eq!(weight(&app, face, JawOpen), 0.0);
-    assert_eq!(weight(&app, face, MouthSmileLeft), 0.85);
+    assert_eq!(weight(&app, face, MouthSmileLeft), 0.95);
 }
 
 /// The header of Live Link Face, and that of its early versions.
