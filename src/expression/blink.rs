@@ -94,9 +94,9 @@ impl Blinking {
         self.pause = if self.second {
             random.between(AGAIN)
         } else {
+            let interval = INTERVALS[1] * unit(settings.interval / INTERVALS[1]);
             // The mean of a log-normal is exp(μ + σ²/2).
-            settings.interval.max(INTERVALS[0]).min(INTERVALS[1])
-                * (SPREAD * random.normal() - 0.5 * SPREAD * SPREAD).exp()
+            interval.max(INTERVALS[0]) * (SPREAD * random.normal() - 0.5 * SPREAD * SPREAD).exp()
         };
         self.closing = random.between(CLOSING);
         self.closed = random.between(CLOSED);

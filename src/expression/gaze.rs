@@ -155,21 +155,14 @@ pub(super) fn minimum_jerk(share: f32) -> f32 {
     share * share * share * (10.0 + share * (6.0 * share - 15.0))
 }
 
+/// What decides where the eyes point.
+type Looking =
+    (Option<&'static FaceRig>, Option<&'static LookAt>, Option<&'static NaturalGaze>, Option<&'static GlobalTransform>);
+
 /// Turns eyes towards what they look at, and moves them a little while they do.
-pub(super) fn advance(
-    time: Res<Time>,
-    mut faces: Query<(
-        Entity,
-        &mut Face,
-        Option<&FaceRig>,
-        Option<&LookAt>,
-        Option<&NaturalGaze>,
-        Option<&GlobalTransform>,
-    )>,
-    targets: LookTargets,
-) {
+pub(super) fn advance(time: Res<Time>, mut faces: Query<(Entity, &mut Face, Looking)>, targets: LookTargets) {
     let seconds = time.delta_secs();
-    for (entity, mut face, rig, look, natural, place) in &mut faces {
+    for (entity, mut face, (rig, look, natural, place)) in &mut faces {
         let face = face.bypass_change_detection();
         let Some(rig) = rig else { continue };
         let acted = EyeSide::BOTH.map(|side| face.acted_gaze(side));
