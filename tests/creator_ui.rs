@@ -53,7 +53,8 @@ fn photo(faces: FacesView) -> PhotoView {
 }
 
 fn faces(count: usize) -> FacesView {
-    let face = |index| egui::Rect::from_min_size(egui::pos2(40.0 + 200.0 * index as f32, 100.0), egui::vec2(120.0, 150.0));
+    let face =
+        |index| egui::Rect::from_min_size(egui::pos2(40.0 + 200.0 * index as f32, 100.0), egui::vec2(120.0, 150.0));
     FacesView::Found((0..count).map(face).collect())
 }
 
@@ -96,7 +97,7 @@ fn every_step_fits_the_panels_width_at_720_points_and_at_4k() {
             harness.set_size(size.into());
             harness.set_pixels_per_point(scale);
             harness.run_steps(3);
-            for node in harness.get_all_by(|node| node.accesskit_node().label().is_some_and(|label| !label.is_empty())) {
+            for node in harness.get_all_by(|node| node.label().is_some_and(|label| !label.is_empty())) {
                 let rect = node.rect();
                 assert!(rect.left() >= -0.5 && rect.right() <= size[0] + 0.5, "{step:?} at {size:?}: {rect:?}");
             }
@@ -111,7 +112,6 @@ fn every_button_has_a_name() {
         use egui::accesskit::Role;
         let unnamed: Vec<_> = harness
             .query_all_by(|node| {
-                let node = node.accesskit_node();
                 matches!(node.role(), Role::Button | Role::Slider | Role::CheckBox | Role::TextInput)
                     && node.label().is_none_or(|label| label.trim().is_empty())
             })

@@ -1,8 +1,8 @@
 //! What the steps of the panel are built of.
 
 use bevy_egui::egui::{
-    self, Align, Button, Color32, FontSelection, Frame, Layout, Margin, Response, RichText, Sense, Slider, Stroke, Ui,
-    WidgetInfo, WidgetType, vec2,
+    self, Align, Button, Color32, FontSelection, Frame, Layout, Margin, Response, RichText, Sense, Slider,
+    SliderClamping, Stroke, Ui, WidgetInfo, WidgetType, vec2,
 };
 
 use super::theme;
@@ -142,8 +142,9 @@ pub fn slider(ui: &mut Ui, name: &str, ends: (&str, &str), value: &mut f32, rang
         });
         ui.spacing_mut().slider_width = width;
         ui.spacing_mut().interact_size.y = 20.0;
-        let response = ui
-            .add(Slider::new(value, range.0..=range.1).show_value(false).step_by(f64::from(range.1 - range.0) / 100.0));
+        // A value that is there is left as it is, whatever the slider makes of it.
+        let slider = Slider::new(value, range.0..=range.1).show_value(false).clamping(SliderClamping::Edits);
+        let response = ui.add(slider);
         let enabled = ui.is_enabled();
         let position = f64::from(*value);
         response.widget_info(|| WidgetInfo::slider(enabled, position, name));
