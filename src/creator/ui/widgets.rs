@@ -135,13 +135,10 @@ pub fn slider(ui: &mut Ui, name: &str, ends: (&str, &str), value: &mut f32, rang
     let mut slid = Slid::default();
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
+        ui.spacing_mut().interact_size.y = 18.0;
         let width = ui.available_width();
-        ui.horizontal(|ui| {
-            ui.set_min_height(18.0);
-            ui.label(name);
-        });
+        ui.label(name);
         ui.spacing_mut().slider_width = width;
-        ui.spacing_mut().interact_size.y = 20.0;
         // A value that is there is left as it is, whatever the slider makes of it.
         let slider = Slider::new(value, range.0..=range.1).show_value(false).clamping(SliderClamping::Edits);
         let response = ui.add(slider);
