@@ -53,7 +53,11 @@ fn ask(app: &mut App, action: CreatorAction) {
 
 /// What the player is told, as one text.
 fn told(app: &App) -> String {
-    state(app).notices().iter().map(|notice| format!("{:?}: {} {}\n", notice.tone, notice.text, notice.advice)).collect()
+    state(app)
+        .notices()
+        .iter()
+        .map(|notice| format!("{:?}: {} {}\n", notice.tone, notice.text, notice.advice))
+        .collect()
 }
 
 fn until_told(app: &mut App, words: &str) {

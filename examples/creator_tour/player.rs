@@ -7,7 +7,7 @@ use bevy_egui::{
     EguiContext, EguiOutput, PrimaryEguiContext,
     egui::{
         Event, Key, Modifiers, PointerButton, Pos2, Rect,
-        accesskit::{Action, ActionRequest, Node, NodeId, TreeId},
+        accesskit::{Action, ActionRequest, Node, NodeId, Role, TreeId},
         pos2,
     },
     input::EguiInputEvent,
@@ -37,7 +37,9 @@ fn look(mut contexts: Query<(&mut EguiContext, &EguiOutput), With<PrimaryEguiCon
     let Ok((mut context, output)) = contexts.single_mut() else { return };
     context.get_mut().enable_accesskit();
     let Some(update) = &output.platform_output.accesskit_update else { return };
-    player.seen = update.nodes.iter().filter_map(|(id, node)| see(*id, node)).collect();
+    let (labels, widgets): (Vec<_>, Vec<_>) = update.nodes.iter().partition(|(_, node)| node.role() == Role::Label);
+    // A label beside what it names is not what is meant.
+    player.seen = labels.into_iter().chain(widgets).filter_map(|(id, node)| see(*id, node)).collect();
 }
 
 fn see(id: NodeId, node: &Node) -> Option<(String, Seen)> {

@@ -67,7 +67,7 @@ pub(super) fn draw(
         ui.painter().vline(rect.left() + 0.5, rect.y_range(), edge);
         ui.expand_to_include_rect(rect);
     });
-    if shown.state.avatar.is_none() {
+    if shown.state.person().is_none() {
         ui::empty_stage(context, Rect::from_min_max(screen.min, pos2(rect.left(), screen.bottom())));
     }
     let covered = width * zoom;

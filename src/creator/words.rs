@@ -174,7 +174,8 @@ pub fn remaining(left: Option<Duration>) -> String {
     match left.as_secs() {
         0..=1 => "almost done".into(),
         seconds @ 2..=59 => format!("about {seconds} s left"),
-        seconds @ 60..=119 => format!("about 1 min {} s left", (seconds - 60) / 10 * 10),
+        60..=69 => "about 1 min left".into(),
+        seconds @ 70..=119 => format!("about 1 min {} s left", (seconds - 60) / 10 * 10),
         seconds => format!("about {} min left", (seconds + 30) / 60),
     }
 }

@@ -1,8 +1,8 @@
 //! What the steps of the panel are built of.
 
 use bevy_egui::egui::{
-    self, Align, Button, Color32, FontSelection, Frame, Layout, Margin, Response, RichText, Sense, Slider, Stroke, Ui,
-    WidgetInfo, WidgetType, vec2,
+    self, Align, Button, Color32, FontSelection, Frame, Layout, Margin, Response, RichText, Sense, Slider,
+    SliderClamping, Stroke, Ui, WidgetInfo, WidgetType, vec2,
 };
 
 use super::theme;
@@ -135,15 +135,13 @@ pub fn slider(ui: &mut Ui, name: &str, ends: (&str, &str), value: &mut f32, rang
     let mut slid = Slid::default();
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
+        ui.spacing_mut().interact_size.y = 18.0;
         let width = ui.available_width();
-        ui.horizontal(|ui| {
-            ui.set_min_height(18.0);
-            ui.label(name);
-        });
+        ui.label(name);
         ui.spacing_mut().slider_width = width;
-        ui.spacing_mut().interact_size.y = 20.0;
-        let response = ui
-            .add(Slider::new(value, range.0..=range.1).show_value(false).step_by(f64::from(range.1 - range.0) / 100.0));
+        // A value that is there is left as it is, whatever the slider makes of it.
+        let slider = Slider::new(value, range.0..=range.1).show_value(false).clamping(SliderClamping::Edits);
+        let response = ui.add(slider);
         let enabled = ui.is_enabled();
         let position = f64::from(*value);
         response.widget_info(|| WidgetInfo::slider(enabled, position, name));
