@@ -19,12 +19,15 @@ use common::{
 };
 use image::{RgbImage, imageops};
 
-/// How searches ended, in order: the entity, and the number of faces or the error's words.
+/// A search's end: the number of faces, or the error's words.
+type End = (Entity, Result<usize, String>);
+
+/// How searches ended, in order.
 #[derive(Resource, Clone, Default)]
-struct Searched(Arc<Mutex<Vec<(Entity, Result<usize, String>)>>>);
+struct Searched(Arc<Mutex<Vec<End>>>);
 
 impl Searched {
-    fn take(&self) -> Vec<(Entity, Result<usize, String>)> {
+    fn take(&self) -> Vec<End> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
@@ -40,7 +43,7 @@ fn watch(app: &mut App) {
         });
 }
 
-fn run_until_searched(app: &mut App) -> Vec<(Entity, Result<usize, String>)> {
+fn run_until_searched(app: &mut App) -> Vec<End> {
     run_until(app, "a search", |world| !world.resource::<Searched>().0.lock().unwrap().is_empty());
     app.world().resource::<Searched>().take()
 }

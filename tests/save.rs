@@ -311,6 +311,38 @@ fn a_file_is_written_whole_or_left_as_it_was() {
     assert_eq!(names, ["a.avatar.json", "taken"], "nothing half-written is left");
 }
 
+/// Names the file that [`save_without_room`] writes to.
+const WITHOUT_ROOM: &str = "FITDIFF_TEST_WITHOUT_ROOM";
+
+#[test]
+#[cfg(unix)]
+fn a_disk_without_room_leaves_the_file_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.avatar.json");
+    small().save(&path).unwrap();
+    // A process whose files may have 4 KB: to write more fails as on a full disk.
+    let script = r#"ulimit -f 8; trap "" XFSZ; exec "$0" --exact save_without_room --ignored"#;
+    let status = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(WITHOUT_ROOM, &path)
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(AvatarFile::open(&path).unwrap(), small());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written is left");
+}
+
+#[test]
+#[ignore = "run by another test, where there is no room"]
+fn save_without_room() {
+    let path = std::env::var_os(WITHOUT_ROOM).expect("the other test names the file");
+    let mut large = small();
+    large.edits = None;
+    large.recipe.source = RecipeSource::Latents { reflectance: vec![0.1; 10_000], shape: vec![0.5; 4] };
+    let error = large.save(path).unwrap_err();
+    assert!(matches!(error, SaveError::Write { .. }), "{error}");
+}
+
 #[test]
 fn a_saved_avatar_names_what_to_spawn() {
     let file = small();

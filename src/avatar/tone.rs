@@ -8,11 +8,12 @@ use bevy::{
 use crate::pipeline::AvatarData;
 
 /// Diffuse albedo of skin from the least melanin to the most, linear RGB: volume fractions of melanosomes in the
-/// epidermis of 0.005 to 1.2, with 1 % of blood in the dermis. By the spectral model that the default bundle's training
-/// faces are painted with (Jacques, Skin Optics, OMLC 1998; Donner and Jensen, EGSR 2006).
-const TONES: [Vec3; 9] = [
-    Vec3::new(0.5689, 0.4019, 0.3514),
-    Vec3::new(0.5539, 0.3812, 0.3198),
+/// epidermis of 0.02, 0.05, 0.1, 0.2, 0.4, 0.8 and 1.2, with 1 % of blood in the dermis. By the spectral model that the
+/// default bundle's training faces are painted with (Jacques, Skin Optics, OMLC 1998; Donner and Jensen, EGSR 2006).
+/// The first one is the second one lightened by 15 %: with less melanin the model's skin, and all that was painted on it
+/// for another tone, turns lilac.
+const TONES: [Vec3; 8] = [
+    Vec3::new(0.6046, 0.3973, 0.3115),
     Vec3::new(0.5257, 0.3455, 0.2709),
     Vec3::new(0.4537, 0.2696, 0.1855),
     Vec3::new(0.3667, 0.1976, 0.1223),
@@ -26,7 +27,7 @@ const TONES: [Vec3; 9] = [
 const BLOOD: Vec3 = Vec3::new(-0.095, -0.225, -0.205);
 
 /// How often the blood is doubled, or halved, at the end of the slider.
-const DOUBLINGS: f32 = 1.5;
+const DOUBLINGS: f32 = 0.7;
 
 /// Most that the slider lightens or darkens, as a factor of luminance: beyond, the lips and brows that were painted for
 /// the other tone look wrong.
@@ -68,7 +69,9 @@ impl SkinTone {
     pub fn tint(&self, lightness: f32, warmth: f32) -> Color {
         let [lightness, warmth] = [lightness, warmth].map(|slider| if slider.is_nan() { 0.0 } else { slider });
         let from = luminance(self.albedo).max(f32::MIN_POSITIVE);
-        let to = from * MAX_FACTOR.powf(lightness.clamp(-1.0, 1.0));
+        let [lightest, darkest] = [TONES[0], TONES[TONES.len() - 1]].map(luminance);
+        let room = if lightness < 0.0 { from / darkest } else { lightest / from };
+        let to = from * room.clamp(1.0, MAX_FACTOR).powf(lightness.clamp(-1.0, 1.0));
         let melanin = tone(to) / tone(from);
         let blood = (DOUBLINGS * warmth.clamp(-1.0, 1.0) * BLOOD).exp();
         // More blood would darken the skin.
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn skin_stays_within_the_tones_of_skin_and_gets_steadily_lighter() {
-        let [lightest, darkest] = [TONES[0], TONES[8]].map(luminance);
+        let [lightest, darkest] = [TONES[0], TONES[7]].map(luminance);
         for albedo in TONES {
             let steps: Vec<f32> = (-10..=10).map(|step| luminance(tinted(albedo, step as f32 / 10.0, 0.0))).collect();
             assert!(steps.is_sorted(), "{steps:?}");
@@ -128,8 +131,9 @@ mod tests {
 
     #[test]
     fn more_melanin_leads_from_one_tone_of_the_model_to_the_next() {
-        let factor = (luminance(TONES[4]) / luminance(TONES[3])).ln() / MAX_FACTOR.ln();
-        let darker = tinted(TONES[3], factor, 0.0);
+        let room = (luminance(TONES[3]) / luminance(TONES[7])).min(MAX_FACTOR);
+        let slider = (luminance(TONES[4]) / luminance(TONES[3])).ln() / room.ln();
+        let darker = tinted(TONES[3], slider, 0.0);
         assert!(darker.distance(TONES[4]) < 1e-3, "{darker} is not {}", TONES[4]);
     }
 
