@@ -182,7 +182,9 @@ mod tests {
         let mut fine = blinking(&settings);
         let mut coarse = blinking(&settings);
         for _ in 0..200 {
-            (0..32).for_each(|_| drop(fine.advance(1.0 / 256.0, &settings)));
+            for _ in 0..32 {
+                fine.advance(1.0 / 256.0, &settings);
+            }
             coarse.advance(0.125, &settings);
             assert!((fine.closure() - coarse.closure()).abs() < 2e-2, "{} {}", fine.closure(), coarse.closure());
         }
