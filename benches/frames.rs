@@ -4,6 +4,9 @@
 //! The embedded backend is measured always, ONNX Runtime where it is found; each without a renderer, where frames hold
 //! little but the plugin's own systems, and with one, where the graphics driver and the avatar's thread may have to
 //! share the processor. `-- bare embedded`, for instance, runs one of the four alone.
+//!
+//! `-- faces` measures something else: the frames of thirty avatars that all stand in the picture, first at rest, then with
+//! an expression, blinks, gaze, lip sync and a sequence each, by the fastest backend that there is.
 
 use std::{
     env, fs,
@@ -45,13 +48,19 @@ const AVATARS: usize = 8;
 /// Denoising steps of each avatar.
 const STEPS: usize = 20;
 
+/// Avatars whose faces move at once, the denoising steps of each, and the frames that are measured of them.
+const FACES: u64 = 30;
+const FACE_STEPS: usize = 4;
+const FACE_FRAMES: usize = 60;
+
 /// Side of the picture that is rendered, in pixels: small, because the driver may be a software one.
 const PICTURE: u32 = 128;
 
 /// What is measured in each frame: from its start to that of the next one, all schedules of the main world, what runs
-/// while the plugin's systems do; then how long assets are extracted, which the main world waits for, and prepared, and
-/// the render world as a whole, which runs beside the main world of the next frame.
-const COLUMNS: [&str; 6] = ["frame", "main world", "of it avatars", "extract", "of render: prepare", "render world"];
+/// while the plugin's systems do, for avatars as such and for their faces; then how long assets are extracted, which the
+/// main world waits for, and prepared, and the render world as a whole, which runs beside the main world of the next frame.
+const COLUMNS: [&str; 7] =
+    ["frame", "main world", "of it avatars", "of it faces", "extract", "of render: prepare", "render world"];
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -69,7 +78,8 @@ fn main() {
             Ok(choice) => measure(renderer, backend, choice),
             Err(reason) => panic!("{reason}"),
         },
-        _ => panic!("expected nothing, or `bare` or `rendered` and one of {backends:?}; found {arguments:?}"),
+        ["faces"] => measure_faces(),
+        _ => panic!("expected nothing, `faces`, or `bare` or `rendered` and one of {backends:?}; found {arguments:?}"),
     }
 }
 
@@ -82,6 +92,10 @@ enum Phase {
     Spawning,
     /// Without a renderer, which takes the meshes' data over, they are freed in the main world.
     Despawning,
+    /// Thirty avatars with faces at rest.
+    Resting,
+    /// The same with faces that move.
+    Moving,
 }
 
 /// Times of one frame, in the order of [`COLUMNS`].
@@ -130,7 +144,7 @@ struct Timed {
 }
 
 impl Timed {
-    fn new(renderer: &str, backend: BackendChoice) -> Self {
+    fn new(renderer: &str, backend: BackendChoice, steps: usize) -> Self {
         let mut app = App::new();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let assets = AssetPlugin { file_path: root.join("assets").display().to_string(), ..default() };
@@ -141,7 +155,7 @@ impl Timed {
             app.add_plugins(DefaultPlugins.set(assets).set(window).disable::<WinitPlugin>())
                 .add_systems(Startup, spawn_scene);
         }
-        let options = GenerateOptions { steps: STEPS, guidance: Guidance::Off, ..default() };
+        let options = GenerateOptions { steps, guidance: Guidance::Off, ..default() };
         app.add_plugins(FitDiffPlugin { runtime: RuntimeOptions { backend, ..default() } })
             .insert_resource(FitDiffSettings { bundle: root.join("models/base"), options, ..default() });
         let watch = Stopwatch::default();
@@ -175,20 +189,27 @@ fn insert_stopwatch(app: &mut App, watch: &Stopwatch) {
     app.insert_resource(watch.clone())
         .add_systems(Begin, Stopwatch::begin(1))
         .add_systems(End, Stopwatch::end(1))
-        .add_systems(PreUpdate, (Stopwatch::begin(2).before(AvatarSystems), Stopwatch::end(2).after(AvatarSystems)));
+        .add_systems(PreUpdate, (Stopwatch::begin(2).before(AvatarSystems), Stopwatch::end(2).after(AvatarSystems)))
+        .add_systems(
+            PostUpdate,
+            (
+                Stopwatch::begin(3).after(TransformSystems::Propagate).before(ExpressionSystems::Weights),
+                Stopwatch::end(3).after(ExpressionSystems::Weights),
+            ),
+        );
     let Some(render) = app.get_sub_app_mut(RenderApp) else { return };
     render.insert_resource(watch.clone()).add_systems(
         ExtractSchedule,
-        (Stopwatch::begin(3).before(AssetExtractionSystems), Stopwatch::end(3).after(AssetExtractionSystems)),
+        (Stopwatch::begin(4).before(AssetExtractionSystems), Stopwatch::end(4).after(AssetExtractionSystems)),
     );
     use RenderSystems::{Cleanup, ExtractCommands, PostCleanup, PrepareAssets, PrepareMeshes};
     render.add_systems(
         Render,
         (
-            Stopwatch::begin(4).after(ExtractCommands).before(PrepareAssets),
-            Stopwatch::end(4).after(PrepareAssets).before(PrepareMeshes),
-            Stopwatch::begin(5).before(ExtractCommands),
-            Stopwatch::end(5).after(Cleanup).after(PostCleanup),
+            Stopwatch::begin(5).after(ExtractCommands).before(PrepareAssets),
+            Stopwatch::end(5).after(PrepareAssets).before(PrepareMeshes),
+            Stopwatch::begin(6).before(ExtractCommands),
+            Stopwatch::end(6).after(Cleanup).after(PostCleanup),
         ),
     );
 }
@@ -207,7 +228,7 @@ fn measure(renderer: &str, backend: &str, choice: BackendChoice) {
         return println!("{backend} is not measured: {error}");
     }
     let start = Instant::now();
-    let mut timed = Timed::new(renderer, choice);
+    let mut timed = Timed::new(renderer, choice, STEPS);
     loop {
         timed.frame(Phase::Loading);
         match timed.app.world().resource::<FitDiffModel>() {
@@ -225,10 +246,66 @@ fn measure(renderer: &str, backend: &str, choice: BackendChoice) {
         loaded.as_secs_f64(),
         peak_memory()
     );
+    let phases = [Phase::Loading, Phase::Idle, Phase::Generating, Phase::Spawning, Phase::Despawning];
+    print_table(&timed.frames, &phases);
+}
+
+/// The frames of faces at rest and in motion.
+fn measure_faces() {
+    let mut timed = Timed::new("rendered", BackendChoice::Auto, FACE_STEPS);
+    // The camera is spawned in the first one.
+    timed.frame(Phase::Loading);
+    let world = timed.app.world_mut();
+    let mut cameras = world.query_filtered::<&mut Transform, With<Camera3d>>();
+    for mut place in cameras.iter_mut(world) {
+        *place = Transform::from_xyz(0.0, 0.0, 4.0).looking_at(Vec3::ZERO, Vec3::Y);
+    }
+    let avatars: Vec<Entity> = (0..FACES)
+        .map(|seed| {
+            let (column, row) = (seed % 6, seed / 6);
+            let place = Vec3::new(0.4 * column as f32 - 1.0, 0.4 * row as f32 - 0.8, 0.0);
+            world.spawn((Avatar::random(seed), Transform::from_translation(place))).id()
+        })
+        .collect();
+    let sequence = world.resource::<AssetServer>().load("expressions/hello.csv");
+    for &avatar in &avatars {
+        while stage(&timed, avatar) != AvatarStage::Ready {
+            timed.frame(Phase::Generating);
+        }
+    }
+    (0..FRAMES_AFTER).for_each(|_| timed.frame(Phase::Spawning));
+    (0..FACE_FRAMES).for_each(|_| timed.frame(Phase::Resting));
+    for avatar in avatars {
+        let mut player = ExpressionPlayer::default();
+        player.play(sequence.clone()).repeat();
+        let happy = Expression::of(ExpressionPreset::Happy);
+        let layers = (LivingFace, happy, LipSync::default(), LookAt::position(Vec3::Z * 4.0), player);
+        timed.app.world_mut().entity_mut(avatar).insert(layers);
+    }
+    timed.app.add_systems(Update, speak);
+    (0..FACE_FRAMES).for_each(|_| timed.frame(Phase::Moving));
+    println!("{FACES} faces, {}", peak_memory());
+    print_table(&timed.frames, &[Phase::Resting, Phase::Moving]);
+}
+
+/// Every face speaks another sound every tenth of a second.
+fn speak(time: Res<Time>, mut lips: Query<&mut LipSync>) {
+    let sound = (10.0 * time.elapsed_secs()) as usize;
+    for (index, mut lips) in lips.iter_mut().enumerate() {
+        lips.speak(Viseme::ALL[(sound + index) % Viseme::ALL.len()]);
+    }
+}
+
+fn stage(timed: &Timed, avatar: Entity) -> AvatarStage {
+    let progress = timed.app.world().get::<AvatarProgress>(avatar).expect("avatars have a progress");
+    assert_ne!(progress.stage, AvatarStage::Failed, "{:?}", timed.app.world().get::<AvatarFailure>(avatar));
+    progress.stage
+}
+
+fn print_table(all: &[(Phase, Times)], phases: &[Phase]) {
     println!("{:10} {:>6}{}", "", "frames", COLUMNS.map(|column| format!(" {column:>21}")).concat());
-    for phase in [Phase::Loading, Phase::Idle, Phase::Generating, Phase::Spawning, Phase::Despawning] {
-        let frames: Vec<Times> =
-            timed.frames.iter().filter(|(during, _)| *during == phase).map(|(_, times)| *times).collect();
+    for &phase in phases {
+        let frames: Vec<Times> = all.iter().filter(|(during, _)| *during == phase).map(|(_, times)| *times).collect();
         let columns: [String; COLUMNS.len()] = std::array::from_fn(|column| {
             let mut times: Vec<Duration> = frames.iter().map(|times| times[column]).collect();
             times.sort_unstable();

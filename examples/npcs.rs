@@ -1,4 +1,4 @@
-//! A crowd of people that do not exist, each appearing when it is ready, blinking and smiling now and then.
+//! A crowd of people that do not exist, each appearing when it is ready, blinking, looking at you and smiling now and then.
 //!
 //! `cargo run --example npcs` opens a window; `cargo run --example npcs -- --count 30` asks for thirty.
 //!
@@ -7,12 +7,11 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use std::{f32::consts::TAU, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use argh::FromArgs;
 use bevy::{
     camera::RenderTarget,
-    mesh::morph::MorphWeights,
     prelude::*,
     render::view::screenshot::{Screenshot, ScreenshotCaptured},
 };
@@ -26,8 +25,16 @@ const SPACING: f32 = 0.4;
 /// Metres by which a row stands above the one before it.
 const RISE: f32 = 0.15;
 
-/// Seconds from one blink to the next, and how long one takes.
-const BLINK: (f32, f32) = (3.7, 0.16);
+/// Seconds from one expression of a person to the next.
+const MOOD: f32 = 4.0;
+
+/// What people show, one after the other.
+const MOODS: [(ExpressionPreset, f32); 4] = [
+    (ExpressionPreset::Happy, 0.7),
+    (ExpressionPreset::Neutral, 1.0),
+    (ExpressionPreset::Relaxed, 0.8),
+    (ExpressionPreset::Surprised, 0.4),
+];
 
 /// A crowd of people that do not exist.
 #[derive(FromArgs, Resource, Clone)]
@@ -49,14 +56,6 @@ struct Arguments {
     timeout: u64,
 }
 
-/// Which blendshapes are moved, found once for each head.
-#[derive(Component)]
-struct Mimic {
-    blink: Vec<usize>,
-    smile: Vec<usize>,
-    phase: f32,
-}
-
 /// What the camera renders to without a window.
 #[derive(Resource)]
 struct Picture(Handle<Image>);
@@ -76,8 +75,7 @@ fn main() -> ExitCode {
         .insert_resource(ClearColor(Color::srgb(0.19, 0.20, 0.22)))
         .insert_resource(GlobalAmbientLight { brightness: 700.0, ..default() })
         .add_systems(Startup, setup)
-        .add_systems(Update, mimic)
-        .add_observer(prepare)
+        .add_systems(Update, change_moods)
         .add_observer(|failed: On<AvatarFailed>| error!("{}", failed.error));
     match app.run() {
         AppExit::Success => ExitCode::SUCCESS,
@@ -88,13 +86,6 @@ fn main() -> ExitCode {
 fn setup(mut commands: Commands, arguments: Res<Arguments>, mut images: ResMut<Assets<Image>>) {
     let columns = (arguments.count as f32).sqrt().ceil().max(1.0);
     let rows = (arguments.count as f32 / columns).ceil().max(1.0);
-    for seed in 0..arguments.count {
-        let (column, row) = (seed as f32 % columns, (seed as f32 / columns).floor());
-        // Everybody looks through a gap of the row before.
-        let shift = 0.5 * (row % 2.0) - if rows > 1.0 { 0.25 } else { 0.0 };
-        let place = Vec3::new((column + shift - (columns - 1.0) / 2.0) * SPACING, RISE * row, -row * SPACING);
-        commands.spawn((Avatar::random(seed), Transform::from_translation(place)));
-    }
     commands.spawn((
         DirectionalLight { illuminance: 6500.0, ..default() },
         Transform::from_xyz(1.0, 1.0, 2.0).looking_at(Vec3::ZERO, Vec3::Y),
@@ -103,34 +94,29 @@ fn setup(mut commands: Commands, arguments: Res<Arguments>, mut images: ResMut<A
     let middle = Vec3::new(0.0, 0.5 * RISE * (rows - 1.0), 0.0);
     let place = Vec3::new(0.0, middle.y + 0.1, 0.35 + 0.62 * SPACING * columns);
     let place = Transform::from_translation(place).looking_at(middle, Vec3::Y);
-    let mut camera = commands.spawn((Camera3d::default(), place));
+    let camera = commands.spawn((Camera3d::default(), place)).id();
     if arguments.headless {
         let picture = common::render_target(&mut images, arguments.width, arguments.width * 9 / 16);
-        camera.insert(RenderTarget::Image(picture.clone().into()));
+        commands.entity(camera).insert(RenderTarget::Image(picture.clone().into()));
         commands.insert_resource(Picture(picture));
+    }
+    for seed in 0..arguments.count {
+        let (column, row) = (seed as f32 % columns, (seed as f32 / columns).floor());
+        // Everybody looks through a gap of the row before.
+        let shift = 0.5 * (row % 2.0) - if rows > 1.0 { 0.25 } else { 0.0 };
+        let place = Vec3::new((column + shift - (columns - 1.0) / 2.0) * SPACING, RISE * row, -row * SPACING);
+        let look = LookAt::entity(camera);
+        commands.spawn((Avatar::random(seed), LivingFace, look, Transform::from_translation(place)));
     }
 }
 
-fn prepare(ready: On<AvatarReady>, mut commands: Commands, avatars: Query<&GeneratedAvatar>) {
-    let Ok(generated) = avatars.get(ready.entity) else { return };
-    let shapes = &generated.data.head.blendshapes;
-    let named = |name: &str| {
-        let matching = shapes.iter().enumerate().filter(|(_, shape)| shape.name.starts_with(name));
-        matching.map(|(index, _)| index).collect()
-    };
-    let phase = (ready.entity.index_u32() as f32 * 0.618).fract();
-    commands.entity(ready.entity).insert(Mimic { blink: named("eyeBlink"), smile: named("mouthSmile"), phase });
-}
-
-fn mimic(time: Res<Time>, mut heads: Query<(&Mimic, &mut MorphWeights)>) {
-    for (mimic, mut weights) in &mut heads {
-        let seconds = time.elapsed_secs() + mimic.phase * 10.0;
-        let blink = 1.0 - ((seconds % BLINK.0) / BLINK.1 * 2.0 - 1.0).abs().min(1.0);
-        let smile = 0.5 * (seconds * TAU / 9.0).sin().max(0.0);
-        for (indices, weight) in [(&mimic.blink, blink), (&mimic.smile, smile)] {
-            for &index in indices {
-                weights.weights_mut()[index] = weight;
-            }
+/// Everybody shows another mood now and then, each at another time.
+fn change_moods(time: Res<Time>, mut faces: Query<(Entity, &mut Expression)>) {
+    for (entity, mut expression) in &mut faces {
+        let phase = (entity.index_u32() as f32 * 0.618).fract() * MOODS.len() as f32;
+        let (preset, weight) = MOODS[(time.elapsed_secs() / MOOD + phase) as usize % MOODS.len()];
+        if expression.preset(preset) != weight {
+            expression.show(preset, weight);
         }
     }
 }

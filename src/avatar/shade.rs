@@ -25,6 +25,10 @@ const START: f32 = 4e-4;
 /// Reflectance of lids.
 const REFLECTANCE: f32 = 0.5;
 
+/// Least light on an eye. What the lids cover at rest comes out from behind them when the eye turns, and is as light then
+/// as what lies at their edge.
+const TURNED: f32 = 0.45;
+
 /// Most triangles in a leaf of the tree.
 const LEAF: usize = 4;
 
@@ -58,7 +62,7 @@ impl Shade {
             (EYE, _) => {
                 let open = self.lids.openness(position, normal);
                 // What does not come straight comes from lids that are lit as well or as badly.
-                Some(Vec3::splat(open / (1.0 - REFLECTANCE * (1.0 - open))))
+                Some(Vec3::splat((open / (1.0 - REFLECTANCE * (1.0 - open))).max(TURNED)))
             }
             (TEETH | MOUTH, Some(teeth)) => {
                 let straight = 1.0 / (1.0 + position.distance_squared(teeth) / DEPTH.powi(2));
@@ -183,6 +187,13 @@ mod tests {
         let roof = Occluder::new(square(1e-2));
         assert_eq!(roof.openness(Vec3::ZERO, Vec3::Y), 0.0);
         assert_eq!(roof.openness(Vec3::ZERO, Vec3::NEG_Y), 1.0, "what is behind does not count");
+    }
+
+    #[test]
+    fn an_eye_keeps_light_under_its_lids_for_when_it_turns() {
+        let shade = Shade { lids: Occluder::new(square(1e-2)), teeth: None };
+        assert_eq!(shade.light(EYE, Vec3::ZERO, Vec3::Y), Some(Vec3::splat(TURNED)));
+        assert_eq!(shade.light(EYE, Vec3::ZERO, Vec3::NEG_Y), Some(Vec3::ONE));
     }
 
     #[test]

@@ -94,9 +94,9 @@ impl Blinking {
         self.pause = if self.second {
             random.between(AGAIN)
         } else {
+            let interval = INTERVALS[1] * unit(settings.interval / INTERVALS[1]);
             // The mean of a log-normal is exp(μ + σ²/2).
-            settings.interval.max(INTERVALS[0]).min(INTERVALS[1])
-                * (SPREAD * random.normal() - 0.5 * SPREAD * SPREAD).exp()
+            interval.max(INTERVALS[0]) * (SPREAD * random.normal() - 0.5 * SPREAD * SPREAD).exp()
         };
         self.closing = random.between(CLOSING);
         self.closed = random.between(CLOSED);
@@ -182,7 +182,9 @@ mod tests {
         let mut fine = blinking(&settings);
         let mut coarse = blinking(&settings);
         for _ in 0..200 {
-            (0..32).for_each(|_| drop(fine.advance(1.0 / 256.0, &settings)));
+            for _ in 0..32 {
+                fine.advance(1.0 / 256.0, &settings);
+            }
             coarse.advance(0.125, &settings);
             assert!((fine.closure() - coarse.closure()).abs() < 2e-2, "{} {}", fine.closure(), coarse.closure());
         }

@@ -124,7 +124,7 @@ mod tests {
         expression.set_preset(ExpressionPreset::Relaxed, 1.0);
         expression.set_blendshape(ArkitBlendshape::JawOpen, 0.3);
         let weights = expression.weights();
-        assert_eq!(weights[ArkitBlendshape::MouthSmileLeft], 1.0, "0.85 and 0.35 are more than there is");
+        assert_eq!(weights[ArkitBlendshape::MouthSmileLeft], 1.0, "0.95 and 0.35 are more than there is");
         assert_eq!(weights[ArkitBlendshape::JawOpen], 0.3);
         expression.show(ExpressionPreset::BlinkLeft, f32::NAN);
         assert_eq!(expression.weights(), BlendshapeWeights::ZERO);

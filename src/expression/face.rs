@@ -208,7 +208,7 @@ mod tests {
         let mut face = showing(&Expression::of(ExpressionPreset::Happy));
         face.sounds[Viseme::Aa as usize] = 0.5;
         let composed = face.compose(&FaceRig::default());
-        assert!((composed[MouthSmileLeft] - 0.85 * 0.75).abs() < 1e-6, "{}", composed[MouthSmileLeft]);
+        assert!((composed[MouthSmileLeft] - 0.95 * 0.75).abs() < 1e-6, "{}", composed[MouthSmileLeft]);
         assert!((composed[JawOpen] - 0.25).abs() < 1e-6);
     }
 
@@ -218,8 +218,8 @@ mod tests {
         face.covered[MouthSmileLeft] = 0.75;
         face.played[MouthSmileLeft] = 0.75 * 0.2;
         let composed = face.compose(&FaceRig::default());
-        assert!((composed[MouthSmileLeft] - (0.25 * 0.85 + 0.75 * 0.2)).abs() < 1e-6);
-        assert!((composed[MouthSmileRight] - 0.85).abs() < 1e-6);
+        assert!((composed[MouthSmileLeft] - (0.25 * 0.95 + 0.75 * 0.2)).abs() < 1e-6);
+        assert!((composed[MouthSmileRight] - 0.95).abs() < 1e-6);
     }
 
     #[test]

@@ -155,21 +155,14 @@ pub(super) fn minimum_jerk(share: f32) -> f32 {
     share * share * share * (10.0 + share * (6.0 * share - 15.0))
 }
 
+/// What decides where the eyes point.
+type Looking =
+    (Option<&'static FaceRig>, Option<&'static LookAt>, Option<&'static NaturalGaze>, Option<&'static GlobalTransform>);
+
 /// Turns eyes towards what they look at, and moves them a little while they do.
-pub(super) fn advance(
-    time: Res<Time>,
-    mut faces: Query<(
-        Entity,
-        &mut Face,
-        Option<&FaceRig>,
-        Option<&LookAt>,
-        Option<&NaturalGaze>,
-        Option<&GlobalTransform>,
-    )>,
-    targets: LookTargets,
-) {
+pub(super) fn advance(time: Res<Time>, mut faces: Query<(Entity, &mut Face, Looking)>, targets: LookTargets) {
     let seconds = time.delta_secs();
-    for (entity, mut face, rig, look, natural, place) in &mut faces {
+    for (entity, mut face, (rig, look, natural, place)) in &mut faces {
         let face = face.bypass_change_detection();
         let Some(rig) = rig else { continue };
         let acted = EyeSide::BOTH.map(|side| face.acted_gaze(side));
@@ -253,12 +246,16 @@ mod tests {
     fn eyes_that_are_let_go_return_to_the_layers_below() {
         let mut gaze = Gaze::default();
         let target = [Vec2::new(0.5, -0.5); 2];
-        (0..60).for_each(|_| drop(gaze.advance(target, true, REACH, 1.0 / 60.0)));
+        for _ in 0..60 {
+            gaze.advance(target, true, REACH, 1.0 / 60.0);
+        }
         assert_eq!(gaze.turn(EyeSide::Left, Vec2::ZERO), target[0]);
         let acted = [Vec2::new(0.1, 0.2); 2];
         gaze.advance(acted, false, REACH, 1e-3);
         assert!(gaze.turn(EyeSide::Left, acted[0]).distance(target[0]) < 0.1, "no jump");
-        (0..60).for_each(|_| drop(gaze.advance(acted, false, REACH, 1.0 / 60.0)));
+        for _ in 0..60 {
+            gaze.advance(acted, false, REACH, 1.0 / 60.0);
+        }
         assert_eq!(gaze.turn(EyeSide::Right, acted[1]), acted[1]);
     }
 }

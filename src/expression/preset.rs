@@ -110,13 +110,15 @@ impl ExpressionPreset {
             CheekSquintRight, EyeBlinkLeft, EyeBlinkRight, EyeLookDownLeft, EyeLookDownRight, EyeLookInLeft,
             EyeLookInRight, EyeLookOutLeft, EyeLookOutRight, EyeLookUpLeft, EyeLookUpRight, EyeSquintLeft,
             EyeSquintRight, EyeWideLeft, EyeWideRight, JawOpen, MouthFrownLeft, MouthFrownRight, MouthFunnel,
-            MouthPressLeft, MouthPressRight, MouthShrugLower, MouthSmileLeft, MouthSmileRight, NoseSneerLeft,
-            NoseSneerRight,
+            MouthPressLeft, MouthPressRight, MouthShrugLower, MouthSmileLeft, MouthSmileRight, MouthUpperUpLeft,
+            MouthUpperUpRight, NoseSneerLeft, NoseSneerRight,
         };
         match self {
             Self::Happy => &[
-                (MouthSmileLeft, 0.85),
-                (MouthSmileRight, 0.85),
+                (MouthSmileLeft, 0.95),
+                (MouthSmileRight, 0.95),
+                (MouthUpperUpLeft, 0.2),
+                (MouthUpperUpRight, 0.2),
                 (CheekSquintLeft, 0.5),
                 (CheekSquintRight, 0.5),
                 (EyeSquintLeft, 0.35),

@@ -9,8 +9,11 @@ use std::{
 };
 
 use bevy_fitdiff::{
-    bundle::Bundle,
+    avatar::GeneratedAvatar,
+    bundle::{Bundle, TemplateHead},
+    diffusion::{LatentLayout, Latents, SampleOptions},
     face::{self, Face, FaceAnalyser, FaceChoice, PhotoLimits},
+    pipeline::{AvatarData, AvatarMaps, AvatarRecipe, BundleId, RECIPE_VERSION, RecipeSource},
     runtime::{BackendChoice, CancelToken, Runtime, RuntimeError, RuntimeOptions},
 };
 use image::RgbImage;
@@ -81,4 +84,34 @@ pub fn face_of(photo: &RgbImage) -> Face {
         .analyse(photo, FaceChoice::MostProminent, &CancelToken::default())
         .expect("there is a face in the photo")
         .face
+}
+
+/// An avatar with the default bundle's mean head, as it is on its entity once it is ready; no network is run for it.
+pub fn mean_avatar() -> GeneratedAvatar {
+    let bundle = bundle();
+    avatar_of(bundle.load_head().expect("the default bundle has a head"), BundleId::new(bundle.manifest()))
+}
+
+/// An avatar whose head is at rest as the template is.
+pub fn avatar_of(head: TemplateHead, bundle: BundleId) -> GeneratedAvatar {
+    let maps = AvatarMaps {
+        size: 1,
+        diffuse: vec![[128; 3]],
+        specular: vec![0.03],
+        specular_range: [0.0, 0.06],
+        normals: vec![[0.0, 0.0, 1.0]],
+    };
+    let (options, source) = (SampleOptions::default(), RecipeSource::Random);
+    let data = AvatarData {
+        vertices: head.positions.clone(),
+        head: Arc::new(head),
+        maps: Arc::new(maps),
+        latents: Latents::zeros(LatentLayout { reflectance: [1, 1, 1], shape: 1 }),
+        identity: None,
+        warnings: Vec::new(),
+        face: None,
+        fit: None,
+        recipe: AvatarRecipe { version: RECIPE_VERSION, bundle, seed: 0, options, source },
+    };
+    GeneratedAvatar { data: Arc::new(data) }
 }
