@@ -212,8 +212,9 @@ fn bounds_are_those_of_the_numbers() {
         let bound = |which: fn(f32, f32) -> f32| {
             values.iter().copied().reduce(|a, b| std::array::from_fn(|axis| which(a[axis], b[axis]))).unwrap()
         };
-        assert_eq!(accessor.min().unwrap(), serde_json::json!(bound(f32::min)));
-        assert_eq!(accessor.max().unwrap(), serde_json::json!(bound(f32::max)));
+        let stated = |bound: Option<Value>| serde_json::from_value::<[f32; 3]>(bound.unwrap()).unwrap();
+        assert_eq!(stated(accessor.min()), bound(f32::min));
+        assert_eq!(stated(accessor.max()), bound(f32::max));
         checked += 1;
     };
     for mesh in read.document.meshes() {
@@ -305,7 +306,7 @@ fn the_skins_textures_are_the_generated_maps_within_8_bits() {
 
 #[test]
 fn materials_are_those_of_the_look() {
-    let look = AvatarLook { iris: Color::linear_rgb(0.02, 0.3, 0.05), skin_roughness: 0.8, ..Default::default() };
+    let look = AvatarLook { iris: Color::linear_rgb(0.02, 0.3, 0.05), skin_roughness: 0.8 };
     let read = Read::new(&export(avatar(), &look, &Default::default()).unwrap());
     let roughness = |name: &str| read.material(name).pbr_metallic_roughness().roughness_factor();
     assert_eq!([roughness("skin"), roughness("eye"), roughness("teeth")], [0.8, 0.1, 0.3]);
@@ -400,7 +401,7 @@ fn what_is_no_avatar_is_refused() {
         change(&mut maps);
         AvatarData { maps: Arc::new(maps), ..good.clone() }
     };
-    refuse(&maps(&|maps| drop(maps.diffuse.pop())), &look, &[], "texels of the diffuse map");
+    refuse(&maps(&|maps| maps.diffuse.truncate(1)), &look, &[], "texels of the diffuse map");
     refuse(&maps(&|maps| maps.size += 1), &look, &[], "texels of the diffuse map");
     refuse(&maps(&|maps| maps.specular[0] = f32::NAN), &look, &[], "specular map should be finite");
     let empty = AvatarMaps { size: 0, diffuse: vec![], specular: vec![], normals: vec![], specular_range: [0.0, 0.06] };

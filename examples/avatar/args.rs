@@ -55,6 +55,9 @@ pub struct Arguments {
     /// folder to write the three maps to, as PNG
     #[argh(option)]
     pub maps: Option<PathBuf>,
+    /// binary glTF file to write the avatar to, for other programs; it rests in the expression that is asked for
+    #[argh(option)]
+    pub export: Option<PathBuf>,
     /// regenerate the avatar of this recipe if the file exists, and write its recipe there otherwise; a recipe made from
     /// a photo holds the latents of the face, which are personal data
     #[argh(option)]

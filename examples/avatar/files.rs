@@ -1,12 +1,14 @@
 //! What is read and written beside the pictures: only what the command line asks for.
 
-use std::fs;
+use std::{fs, time::Instant};
 
 use bevy_fitdiff::{
-    avatar::Avatar,
+    avatar::{Avatar, AvatarLook},
+    export::{self, ExportOptions},
     face::{self, PhotoLimits},
     pipeline::AvatarData,
     prelude::{AvatarRecipe, Photo},
+    runtime::CancelToken,
 };
 
 use super::{args::Arguments, common::create_parent, compare};
@@ -36,8 +38,8 @@ pub fn read(arguments: &Arguments) -> Result<Wanted, String> {
     photo.map(|photo| Wanted::Photo(photo.into())).map_err(|error| error.to_string())
 }
 
-/// Writes maps and recipe.
-pub fn write(arguments: &Arguments, data: &AvatarData) -> Result<(), String> {
+/// Writes maps, comparison, avatar and recipe; `weights` are those of the expression.
+pub fn write(arguments: &Arguments, data: &AvatarData, look: &AvatarLook, weights: &[f32]) -> Result<(), String> {
     if let Some(folder) = &arguments.maps {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let (diffuse, specular, normals) = data.maps.to_images();
@@ -50,6 +52,13 @@ pub fn write(arguments: &Arguments, data: &AvatarData) -> Result<(), String> {
     }
     if let Some(path) = &arguments.compare {
         compare::write(arguments, path, data)?;
+    }
+    if let Some(path) = &arguments.export {
+        create_parent(path)?;
+        let (start, options) = (Instant::now(), ExportOptions { weights: weights.to_vec() });
+        export::save_glb(path, data, look, &options, &CancelToken::default(), &mut |_| {})
+            .map_err(|error| error.to_string())?;
+        println!("wrote {} in {:.2} s", path.display(), start.elapsed().as_secs_f32());
     }
     if let Some(path) = arguments.recipe.as_ref().filter(|path| !path.exists()) {
         create_parent(path)?;

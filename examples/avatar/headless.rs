@@ -83,15 +83,16 @@ fn step(
     mut shoot: ResMut<Shoot>,
     mut studio: ResMut<CreatorStudio>,
     mut settling: ResMut<Settling>,
-    avatars: Query<(&AvatarProgress, Option<&GeneratedAvatar>)>,
+    avatars: Query<(&AvatarProgress, &AvatarLook, Option<&GeneratedAvatar>)>,
     mut weights: Query<&mut MorphWeights>,
     mut exit: MessageWriter<AppExit>,
 ) {
-    let Ok((progress, generated)) = avatars.get(shoot.avatar) else { return };
+    let Ok((progress, look, generated)) = avatars.get(shoot.avatar) else { return };
     let (AvatarStage::Ready, Some(generated)) = (progress.stage, generated) else { return };
     if !shoot.posed {
         let posed = express(&mut weights, shoot.avatar, generated, &shoot.arguments.expression);
-        if let Err(reason) = posed.and_then(|()| files::write(&shoot.arguments, &generated.data)) {
+        let weights = weights.get(shoot.avatar).map(MorphWeights::weights).unwrap_or_default();
+        if let Err(reason) = posed.and_then(|()| files::write(&shoot.arguments, &generated.data, look, weights)) {
             return fail(&mut exit, &reason);
         }
         for warning in &generated.data.warnings {

@@ -72,13 +72,13 @@ impl<'a> Wardrobe<'a> {
                 let mut texels = eye_texels(&self.data.head.eyes, self.look.iris.to_linear());
                 tint(&mut texels, take_factor(&mut material));
                 let base_colour = Some(document.texture("eye base colour", rgb_png(&texels, srgb8)?));
-                (Textures { base_colour, ..Default::default() }, Dielectric::uniform(f0(material.reflectance)))
+                (Textures { base_colour, ..Default::default() }, Dielectric::uniform(f0(material.reflectance), 1.0))
             }
             LASH => {
                 let mut texels = lash_texels();
                 tint(&mut texels, take_factor(&mut material));
                 let base_colour = Some(document.texture("lash base colour", rgba_png(&texels, srgb8)?));
-                (Textures { base_colour, ..Default::default() }, Dielectric::uniform(f0(material.reflectance)))
+                (Textures { base_colour, ..Default::default() }, Dielectric::uniform(f0(material.reflectance), 1.0))
             }
             // A file's materials do not follow its expressions. In the light of an open mouth all that is seen is right;
             // closed lips hide most of what is not.
@@ -86,9 +86,10 @@ impl<'a> Wardrobe<'a> {
                 let colour = material.base_color.to_linear().to_vec3();
                 let (colour, reflectance) = lit(colour, material.reflectance, Vec3::ONE);
                 material.base_color = LinearRgba::from_vec3(colour).into();
-                (Textures::default(), Dielectric::uniform(f0(reflectance)))
+                let strength = f0(reflectance) / f0(material.reflectance);
+                (Textures::default(), Dielectric::uniform(f0(reflectance), strength))
             }
-            _ => (Textures::default(), Dielectric::uniform(f0(material.reflectance))),
+            _ => (Textures::default(), Dielectric::uniform(f0(material.reflectance), 1.0)),
         };
         let made = document.root.push(describe(name, &material, textures, dielectric));
         for extension in [SPECULAR, IOR] {
