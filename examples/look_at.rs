@@ -32,7 +32,7 @@ const SPACING: f32 = 0.34;
 const BALL: f32 = 0.45;
 
 /// Places of the ball in the pictures, in metres.
-const PLACES: [Vec3; 3] = [Vec3::new(-0.45, 0.12, BALL), Vec3::new(0.0, -0.08, BALL), Vec3::new(0.45, 0.1, BALL)];
+const PLACES: [Vec3; 3] = [Vec3::new(-0.32, 0.08, BALL), Vec3::new(0.0, -0.1, BALL), Vec3::new(0.32, 0.08, BALL)];
 
 /// Seconds that heads have to turn before a picture.
 const TURNED: f32 = 1.5;
@@ -64,6 +64,7 @@ struct Ball;
 #[derive(Resource)]
 struct Pictures {
     target: Handle<Image>,
+    out: PathBuf,
     taken: Vec<RgbImage>,
     /// When the heads have turned to where the ball is.
     turned_at: Option<f32>,
@@ -118,13 +119,22 @@ fn set_up(
         DirectionalLight { illuminance: 6500.0, ..default() },
         Transform::from_xyz(1.0, 1.0, 2.0).looking_at(Vec3::ZERO, Vec3::Y),
     ));
-    let distance = 0.55 + 0.55 * SPACING * arguments.count as f32;
+    // Pictures are three times as wide as they are high.
+    let fov = if arguments.headless { 0.26 } else { 0.5 };
+    let distance = 1.4f32.max(1.5 * SPACING * arguments.count as f32);
     let place = Transform::from_xyz(0.0, 0.02, distance).looking_at(Vec3::new(0.0, -0.01, 0.0), Vec3::Y);
-    let mut camera = commands.spawn((Camera3d::default(), place));
+    let view = Projection::Perspective(PerspectiveProjection { fov, near: 0.05, ..default() });
+    let mut camera = commands.spawn((Camera3d::default(), view, place));
     if arguments.headless {
         let target = common::render_target(&mut images, arguments.width, arguments.width / 3);
         camera.insert(RenderTarget::Image(target.clone().into()));
-        commands.insert_resource(Pictures { target, taken: Vec::new(), turned_at: None, pending: false });
+        commands.insert_resource(Pictures {
+            target,
+            out: arguments.out.clone(),
+            taken: Vec::new(),
+            turned_at: None,
+            pending: false,
+        });
     }
 }
 
@@ -149,7 +159,7 @@ fn move_ball(
         pointed()
     } else {
         let (sine, cosine) = (0.9 * time.elapsed_secs()).sin_cos();
-        Some(Vec3::new(0.45 * sine, 0.12 * cosine, BALL))
+        Some(Vec3::new(0.32 * sine, 0.09 * cosine, BALL))
     };
     for (mut ball, place) in balls.iter_mut().zip(place) {
         ball.translation = place;
@@ -160,7 +170,6 @@ fn move_ball(
 fn shoot(
     mut commands: Commands,
     time: Res<Time>,
-    arguments: Res<Arguments>,
     mut pictures: ResMut<Pictures>,
     mut settling: ResMut<Settling>,
     mut balls: Query<&mut Transform, With<Ball>>,
@@ -174,7 +183,7 @@ fn shoot(
         return settling.restart();
     }
     let Some(&place) = PLACES.get(pictures.taken.len()) else {
-        if let Err(reason) = write(&pictures.taken, &arguments.out) {
+        if let Err(reason) = write(&pictures.taken, &pictures.out) {
             return fail(&mut exit, &reason);
         }
         exit.write(AppExit::Success);

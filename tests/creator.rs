@@ -13,7 +13,7 @@ use bevy_fitdiff::{
 };
 use common::{
     ASTRONAUT, HOPPER,
-    app::{app_with, quick, run_a_while, run_until},
+    app::{quick, run_a_while, run_until},
     selfie, selfie_path,
 };
 use image::{RgbImage, imageops};
@@ -30,12 +30,17 @@ fn app() -> App {
 }
 
 fn app_of(runtime: RuntimeOptions) -> App {
-    let mut app = app_with(FitDiffSettings { options: quick(), ..default() }, runtime);
-    app.insert_resource(CreatorSettings { quality: Guidance::Off, variations: 2, ..default() })
+    let mut app = App::new();
+    let file_path = common::repository().join("assets").display().to_string();
+    app.add_plugins((MinimalPlugins, AssetPlugin { file_path, ..default() }, FitDiffPlugin { runtime }))
+        .insert_resource(FitDiffSettings { options: quick(), ..default() })
+        .insert_resource(CreatorSettings { quality: Guidance::Off, variations: 2, ..default() })
         .add_plugins(CreatorPlugin { panel: false })
         .init_resource::<Ended>()
         .add_observer(|created: On<AvatarCreated>, mut ended: ResMut<Ended>| ended.created.push(created.entity))
         .add_observer(|_: On<CreatorClosed>, mut ended: ResMut<Ended>| ended.closed += 1);
+    app.finish();
+    app.cleanup();
     app.update();
     app.update();
     assert!(state(&app).is_open());
@@ -205,7 +210,9 @@ fn a_photo_that_comes_meanwhile_wins() {
     ask(&mut app, CreatorAction::OpenPhoto(selfie_path(HOPPER)));
     assert_eq!(state(&app).step(), CreatorStep::Photo);
     assert!(!state(&app).is_working(), "what was begun is called off");
-    run_until(&mut app, "the other face", |world| faces(world) == Some(1));
+    run_until(&mut app, "the other face", |world| {
+        !world.resource::<CreatorState>().is_opening() && faces(world) == Some(1)
+    });
     ask(&mut app, CreatorAction::Generate);
     until_rests(&mut app);
     let avatar = state(&app).avatar().unwrap();
@@ -395,6 +402,7 @@ fn an_exported_file_is_there_and_a_cancelled_one_is_not() {
     until_told(&mut app, "exported");
     let (document, ..) = gltf::import(folder.path().join("me.glb")).unwrap();
     assert!(document.meshes().count() > 1);
+    ask(&mut app, CreatorAction::Dismiss(0));
     app.world_mut().write_message(CreatorAction::Export(folder.path().join("other.glb")));
     ask(&mut app, CreatorAction::CancelExport);
     run_until(&mut app, "the end of the export", |world| {

@@ -190,6 +190,13 @@ mod tests {
     }
 
     #[test]
+    fn an_eye_keeps_light_under_its_lids_for_when_it_turns() {
+        let shade = Shade { lids: Occluder::new(square(1e-2)), teeth: None };
+        assert_eq!(shade.light(EYE, Vec3::ZERO, Vec3::Y), Some(Vec3::splat(TURNED)));
+        assert_eq!(shade.light(EYE, Vec3::ZERO, Vec3::NEG_Y), Some(Vec3::ONE));
+    }
+
+    #[test]
     fn a_square_overhead_takes_its_form_factor() {
         // A square of half side 1 at height 1: 4 / (2 π) · 2 / √2 · atan(1 / √2) (Howell, configuration factor B-3).
         let expected = 1.0 - 4.0 / TAU * 2.0 * 0.5_f32.sqrt() * 0.5_f32.sqrt().atan();

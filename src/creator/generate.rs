@@ -65,6 +65,9 @@ impl Creator<'_, '_> {
 
     /// Generates the avatar from the photo.
     pub fn generate(&mut self) {
+        if self.state.opening.is_some() {
+            return;
+        }
         let Some(photo) = self.state.photo.as_ref().filter(|_| self.state.step != CreatorStep::Generate) else {
             return;
         };

@@ -105,6 +105,11 @@ impl CreatorState {
         &self.notices
     }
 
+    /// Whether a photo is being read.
+    pub fn is_opening(&self) -> bool {
+        self.opening.is_some()
+    }
+
     /// How many variations can be chosen from.
     pub fn ready_variations(&self) -> usize {
         self.variations.iter().filter(|variation| matches!(variation.state, VariationState::Ready(..))).count()

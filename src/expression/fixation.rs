@@ -158,7 +158,9 @@ mod tests {
         let [mean, spread] = [sum / frames as f32, (squares / frames as f32).map(f32::sqrt)];
         assert!(mean.length() < 0.015, "{mean}");
         assert!((0.06..0.09).contains(&spread.x) && (0.02..0.04).contains(&spread.y), "{spread}");
-        (0..12).for_each(|_| drop(fixation.advance(1.0 / 60.0, &settings, false)));
+        for _ in 0..12 {
+            fixation.advance(1.0 / 60.0, &settings, false);
+        }
         assert!(fixation.turn().length() <= 2.5 * settings.small, "{}", fixation.turn());
     }
 }

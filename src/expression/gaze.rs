@@ -246,12 +246,16 @@ mod tests {
     fn eyes_that_are_let_go_return_to_the_layers_below() {
         let mut gaze = Gaze::default();
         let target = [Vec2::new(0.5, -0.5); 2];
-        (0..60).for_each(|_| drop(gaze.advance(target, true, REACH, 1.0 / 60.0)));
+        for _ in 0..60 {
+            gaze.advance(target, true, REACH, 1.0 / 60.0);
+        }
         assert_eq!(gaze.turn(EyeSide::Left, Vec2::ZERO), target[0]);
         let acted = [Vec2::new(0.1, 0.2); 2];
         gaze.advance(acted, false, REACH, 1e-3);
         assert!(gaze.turn(EyeSide::Left, acted[0]).distance(target[0]) < 0.1, "no jump");
-        (0..60).for_each(|_| drop(gaze.advance(acted, false, REACH, 1.0 / 60.0)));
+        for _ in 0..60 {
+            gaze.advance(acted, false, REACH, 1.0 / 60.0);
+        }
         assert_eq!(gaze.turn(EyeSide::Right, acted[1]), acted[1]);
     }
 }
