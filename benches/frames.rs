@@ -51,7 +51,7 @@ const STEPS: usize = 20;
 /// Avatars whose faces move at once, the denoising steps of each, and the frames that are measured of them.
 const FACES: u64 = 30;
 const FACE_STEPS: usize = 4;
-const FACE_FRAMES: usize = 60;
+const FACE_FRAMES: usize = 20;
 
 /// Side of the picture that is rendered, in pixels: small, because the driver may be a software one.
 const PICTURE: u32 = 128;
