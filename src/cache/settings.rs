@@ -6,7 +6,7 @@ use bevy::reflect::{Reflect, std_traits::ReflectDefault};
 
 use super::store;
 
-/// Most bytes unless told otherwise: 256 MiB, some 50 avatars of maps of 512 texels a side.
+/// Most bytes unless told otherwise: 256 MiB, some 180 avatars of the default bundle, at 1.5 MB each.
 const DEFAULT_MAX_BYTES: u64 = 256 << 20;
 
 /// Where generated avatars are kept on disk.
