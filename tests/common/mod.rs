@@ -107,6 +107,7 @@ pub fn avatar_of(head: TemplateHead, bundle: BundleId) -> GeneratedAvatar {
         head: Arc::new(head),
         maps: Arc::new(maps),
         latents: Latents::zeros(LatentLayout { reflectance: [1, 1, 1], shape: 1 }),
+        shape_scale: 1.0,
         identity: None,
         warnings: Vec::new(),
         face: None,
