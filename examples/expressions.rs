@@ -7,8 +7,6 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[path = "avatar/scene.rs"]
-mod scene;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -20,7 +18,10 @@ use bevy::{
     render::view::screenshot::{Screenshot, ScreenshotCaptured},
 };
 use bevy_egui::{EguiContexts, EguiPlugin, EguiPrimaryContextPass, PrimaryEguiContext, egui};
-use bevy_fitdiff::prelude::*;
+use bevy_fitdiff::{
+    creator::{CreatorStudio, StudioCamera, studio_camera},
+    prelude::*,
+};
 use image::{RgbImage, imageops};
 
 use common::{Settling, fail, parse_side};
@@ -107,7 +108,7 @@ fn main() -> ExitCode {
         .add_systems(EguiPrimaryContextPass, panel)
         .add_observer(|ended: On<ExpressionSequenceEnded>| info!("{:?} has ended", ended.sequence));
     }
-    app.add_plugins((FitDiffPlugin::default(), scene::plugin))
+    app.add_plugins((FitDiffPlugin::default(), CreatorStudioPlugin { camera: false }))
         .insert_resource(arguments)
         .add_observer(|failed: On<AvatarFailed>| error!("{}", failed.error));
     match app.run() {
@@ -138,7 +139,7 @@ impl FromWorld for Show {
 }
 
 fn set_up_show(mut commands: Commands, mut images: ResMut<Assets<Image>>, arguments: Res<Arguments>) {
-    let camera = commands.spawn((scene::camera(&mut images), PrimaryEguiContext)).id();
+    let camera = commands.spawn((studio_camera(&mut images), PrimaryEguiContext)).id();
     let layers = (LivingFace, LipSync::default(), ExpressionPlayer::default(), LookAt::entity(camera));
     commands.spawn((Avatar::random(arguments.seed), layers));
 }
@@ -150,7 +151,7 @@ fn keys(
     keys: Res<ButtonInput<KeyCode>>,
     mut show: ResMut<Show>,
     mut faces: Query<Stage>,
-    cameras: Query<Entity, With<scene::StudioCamera>>,
+    cameras: Query<Entity, With<StudioCamera>>,
 ) {
     if keys.get_just_pressed().next().is_none() {
         return;
@@ -251,11 +252,11 @@ fn set_up_sheet(
     mut images: ResMut<Assets<Image>>,
     assets: Res<AssetServer>,
     arguments: Res<Arguments>,
-    mut studio: ResMut<scene::Studio>,
+    mut studio: ResMut<CreatorStudio>,
 ) {
     studio.distance = DISTANCE;
     let target = common::render_target(&mut images, arguments.size, arguments.size);
-    commands.spawn((scene::camera(&mut images), RenderTarget::Image(target.clone().into())));
+    commands.spawn((studio_camera(&mut images), RenderTarget::Image(target.clone().into())));
     let mut lips = LipSync::default();
     lips.smoothing = Duration::ZERO;
     let expression = Expression::default().with_transition(Duration::ZERO);

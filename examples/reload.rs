@@ -6,8 +6,6 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[path = "avatar/scene.rs"]
-mod scene;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +28,11 @@ use bevy::{
     render::view::screenshot::{Screenshot, ScreenshotCaptured},
     world_serialization::WorldInstanceReady,
 };
-use bevy_fitdiff::{export, prelude::*};
+use bevy_fitdiff::{
+    creator::{CreatorStudio, studio_camera},
+    export,
+    prelude::*,
+};
 use image::{GenericImage, RgbImage};
 
 use common::{Settling, fail, parse_side};
@@ -98,7 +100,7 @@ fn main() -> ExitCode {
     let reader = move || Box::new(MemoryAssetReader { root: root.clone() }) as Box<_>;
     app.register_asset_source(SOURCE, AssetSourceBuilder::new(reader));
     common::headless_plugins(&mut app, arguments.timeout);
-    app.add_plugins((FitDiffPlugin::default(), scene::plugin))
+    app.add_plugins((FitDiffPlugin::default(), CreatorStudioPlugin { camera: false }))
         .insert_resource(FitDiffSettings {
             bundle: concat!(env!("CARGO_MANIFEST_DIR"), "/models/base").into(),
             ..default()
@@ -121,7 +123,7 @@ fn main() -> ExitCode {
 
 fn setup(mut commands: Commands, mut images: ResMut<Assets<Image>>, arguments: Res<Arguments>) {
     let target = common::render_target(&mut images, arguments.size, arguments.size);
-    let camera = scene::camera(&mut images);
+    let camera = studio_camera(&mut images);
     commands.spawn((camera, RenderTarget::Image(target.clone().into())));
     commands.insert_resource(Target(target));
     commands.spawn(Avatar::random(arguments.random));
@@ -160,7 +162,7 @@ fn replace(
 fn pose(
     mut pictures: ResMut<Pictures>,
     mut settling: ResMut<Settling>,
-    mut studio: ResMut<scene::Studio>,
+    mut studio: ResMut<CreatorStudio>,
     mut weights: Query<&mut MorphWeights>,
 ) {
     if !pictures.there || pictures.posed {

@@ -19,6 +19,8 @@ pub struct Player {
     seen: HashMap<String, Seen>,
     /// Frames in which what was found stayed where it is.
     still: usize,
+    /// The slider that is held, and whether it was moved.
+    held: Option<(Rect, bool)>,
 }
 
 #[derive(Clone)]
@@ -105,21 +107,26 @@ impl Player {
         true
     }
 
-    /// Drags a slider to a part of its way.
+    /// Drags a slider to a part of its way: pressed, moved and let go in frames of their own.
     pub fn slide(world: &mut World, name: &str, part: f32) -> bool {
-        let Some(seen) = Self::find(world, name) else { return false };
-        println!("slides {name} to {part}");
-        let from = seen.rect.center();
-        let to = pos2(seen.rect.left() + part * seen.rect.width(), from.y);
         let button = |pos, pressed| Event::PointerButton {
             pos,
             button: PointerButton::Primary,
             pressed,
             modifiers: Modifiers::NONE,
         };
-        send(world, [Event::PointerMoved(from), button(from, true)]);
-        send(world, [Event::PointerMoved(to), button(to, false)]);
-        true
+        let Some((rect, moved)) = world.resource::<Self>().held else {
+            let Some(seen) = Self::find(world, name) else { return false };
+            println!("slides {name} to {part}");
+            let from = seen.rect.center();
+            send(world, [Event::PointerMoved(from), button(from, true)]);
+            world.resource_mut::<Self>().held = Some((seen.rect, false));
+            return false;
+        };
+        let to = pos2(rect.left() + part * rect.width(), rect.center().y);
+        send(world, if moved { vec![button(to, false)] } else { vec![Event::PointerMoved(to)] });
+        world.resource_mut::<Self>().held = (!moved).then_some((rect, true));
+        moved
     }
 
     pub fn press(world: &mut World, modifiers: Modifiers, key: Key) -> bool {

@@ -85,6 +85,9 @@ pub(super) struct Inputs<'w> {
     server: Res<'w, AssetServer>,
 }
 
+/// What is asked for of an avatar, and how far it is.
+type Asked<'a> = (&'a Avatar, &'a AvatarLook, &'a mut AvatarProgress, Option<&'a AvatarOptions>, Has<AvatarDraft>);
+
 /// Hands the first avatar whose photos are loaded to the worker.
 pub(super) fn dispatch(
     mut commands: Commands,
@@ -92,7 +95,7 @@ pub(super) fn dispatch(
     mut worker: Option<ResMut<Worker>>,
     report: Res<RuntimeReport>,
     inputs: Inputs,
-    mut avatars: Query<(&Avatar, &AvatarLook, &mut AvatarProgress, Option<&AvatarOptions>, Has<AvatarDraft>)>,
+    mut avatars: Query<Asked>,
 ) {
     let queue = queue.bypass_change_detection();
     if queue.is_busy() {

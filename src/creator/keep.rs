@@ -113,10 +113,9 @@ pub(super) fn finish(mut creator: Creator) {
     if let Some(result) = creator.state.loading.as_mut().and_then(check_ready) {
         creator.state.loading = None;
         let checked = result.and_then(|file| {
-            match &*creator.bundle {
-                FitDiffModel::Ready(bundle) => file.check_bundle(bundle)?,
-                // Generating it will tell.
-                _ => {}
+            // Where the model is not there yet, generating tells.
+            if let FitDiffModel::Ready(bundle) = &*creator.bundle {
+                file.check_bundle(bundle)?;
             }
             Ok(file)
         });

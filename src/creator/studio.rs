@@ -5,10 +5,10 @@ mod environment;
 use bevy::{
     camera::{Exposure, SubCameraView},
     core_pipeline::tonemapping::Tonemapping,
-    input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll},
+    input::mouse::AccumulatedMouseScroll,
     light::{CascadeShadowConfigBuilder, EnvironmentMapLight},
     prelude::*,
-    window::PrimaryWindow,
+    window::{CursorMoved, PrimaryWindow},
 };
 use bevy_egui::{PrimaryEguiContext, input::EguiWantsInput};
 
@@ -195,7 +195,7 @@ fn turn(mut studio: ResMut<CreatorStudio>, time: Res<Time>) {
 /// Where the pointer is over the panel, the panel has it.
 fn orbit(
     buttons: Res<ButtonInput<MouseButton>>,
-    motion: Res<AccumulatedMouseMotion>,
+    mut moves: MessageReader<CursorMoved>,
     scroll: Res<AccumulatedMouseScroll>,
     wanted: Option<Res<EguiWantsInput>>,
     mut studio: ResMut<CreatorStudio>,
@@ -204,10 +204,11 @@ fn orbit(
     let free = wanted.is_none_or(|wanted| !wanted.wants_any_pointer_input());
     // A drag that began beside the panel goes on over it.
     *dragging = buttons.pressed(MouseButton::Left) && (*dragging || (free && buttons.just_pressed(MouseButton::Left)));
-    if *dragging && motion.delta != Vec2::ZERO {
+    let moved: Vec2 = moves.read().filter_map(|moved| moved.delta).sum();
+    if *dragging && moved != Vec2::ZERO {
         studio.turntable = false;
-        studio.yaw -= motion.delta.x * DEGREES_PER_POINT;
-        studio.pitch = (studio.pitch + motion.delta.y * DEGREES_PER_POINT).clamp(-80.0, 80.0);
+        studio.yaw -= moved.x * DEGREES_PER_POINT;
+        studio.pitch = (studio.pitch + moved.y * DEGREES_PER_POINT).clamp(-80.0, 80.0);
     }
     if free && scroll.delta.y != 0.0 {
         let nearer = 1.0 - 0.1 * scroll.delta.y.signum();
