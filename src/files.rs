@@ -9,7 +9,7 @@ use std::{
 /// Writes a file, or replaces it: whoever looks finds the old content or the new one. Where it fails, on a full disk or
 /// in a folder that cannot be written to, it leaves the old content and nothing else.
 ///
-/// The content goes to a nameless neighbour first, which takes the file's place in one step once it is on the disk.
+/// The content goes to a neighbour first, which takes the file's place in one step once it is on the disk.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     write_with(path, |file| file.write_all(content))
 }
@@ -17,9 +17,12 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
 fn write_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     // A link stays one: what it leads to is replaced.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
+    // The name tells what a crash left behind.
+    let prefix = format!(".{}.", path.file_name().ok_or_else(no_file)?.to_string_lossy());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".part");
+    builder.prefix(&prefix);
     // Temporary files are private; this one is to be read by whom the user's other files are.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -306,7 +306,7 @@ fn the_skins_textures_are_the_generated_maps_within_8_bits() {
 
 #[test]
 fn materials_are_those_of_the_look() {
-    let look = AvatarLook { iris: Color::linear_rgb(0.02, 0.3, 0.05), skin_roughness: 0.8 };
+    let look = AvatarLook { iris: Color::linear_rgb(0.02, 0.3, 0.05), skin_roughness: 0.8, ..AvatarLook::default() };
     let read = Read::new(&export(avatar(), &look, &Default::default()).unwrap());
     let roughness = |name: &str| read.material(name).pbr_metallic_roughness().roughness_factor();
     assert_eq!([roughness("skin"), roughness("eye"), roughness("teeth")], [0.8, 0.1, 0.3]);

@@ -23,6 +23,9 @@ const OUTLINE: usize = 2;
 /// Standard deviation of blendshape weights around those that the landmarks tell.
 const EXPRESSION_DEVIATION: f32 = 0.25;
 
+/// Blendshape weights from the landmarks that mean no expression, but a face of its own, and that surely mean one.
+const EXPRESSIONS: [f32; 2] = [0.1, 0.4];
+
 /// How to guide.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GuidanceOptions {
@@ -69,7 +72,7 @@ pub struct Guide<'a> {
     /// The light as it was solved last.
     pub light: ShLight,
     steps: [Adam; 4],
-    /// The expression that the landmarks tell.
+    /// The expression that is expected.
     expression: Vec<f32>,
     /// How far each pixel of the photo shows the bare face, as the first step finds.
     trust: Option<Vec<f32>>,
@@ -102,7 +105,7 @@ impl<'a> Guide<'a> {
             fitter,
             target,
             options,
-            expression: fit.expression.clone(),
+            expression: fit.expression.iter().map(|&weight| expected(weight)).collect(),
             fit,
             light,
             steps: kinds.map(|(count, shared)| Adam::new(count, shared)),
@@ -261,6 +264,12 @@ impl<'a> Guide<'a> {
         *rotation = (Quat::from_scaled_axis(Vec3::new(change[0], change[1], change[2])) * *rotation).normalize();
         *translation += 0.1 * Vec3::new(change[3], change[4], change[5]);
     }
+}
+
+/// What a blendshape weight from the landmarks lets expect.
+fn expected(weight: f32) -> f32 {
+    let share = ((weight - EXPRESSIONS[0]) / (EXPRESSIONS[1] - EXPRESSIONS[0])).clamp(0.0, 1.0);
+    weight * share * share * (3.0 - 2.0 * share)
 }
 
 fn add<T: std::ops::AddAssign + Copy>(sums: &mut [T], parts: &[T]) {
