@@ -1,7 +1,7 @@
 //! Living faces: expressions, blinks, gaze, lip sync, and sequences of expressions.
 //!
 //! All of it is components on the entity of an [`Avatar`](crate::avatar::Avatar). They may be there before the avatar is
-//! ready, and they write its [`MorphWeights`](bevy::mesh::morph::MorphWeights) from then on.
+//! ready, and they write its [`MorphWeights`] from then on.
 //!
 //! ```no_run
 //! use bevy::prelude::*;
