@@ -1,6 +1,6 @@
 //! Photos as assets.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bevy::{
     asset::{Asset, AssetLoader, LoadContext, io::Reader},
@@ -14,8 +14,15 @@ use crate::face::{PhotoError, PhotoLimits, decode_photo};
 ///
 /// Loaded from JPEG, PNG and WebP files, by their content. It stays in the main world: nothing of it goes to the
 /// renderer, and it is gone when its last handle is dropped.
-#[derive(Asset, TypePath, Clone, Debug)]
+#[derive(Asset, TypePath, Clone)]
 pub struct Photo(pub Arc<RgbImage>);
+
+/// Shows the photo's size alone.
+impl fmt::Debug for Photo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Photo").field(&self.0.dimensions()).finish()
+    }
+}
 
 impl From<RgbImage> for Photo {
     fn from(image: RgbImage) -> Self {
