@@ -155,6 +155,8 @@ fn describe(name: &str, material: &StandardMaterial, textures: Textures, dielect
             _ => material::AlphaMode::Blend,
         }),
         double_sided: material.double_sided,
+        // Other crates may switch on features that add fields.
+        #[allow(clippy::needless_update)]
         extensions: (!others.is_empty()).then(|| Extensions { others, ..Default::default() }),
         ..Default::default()
     }
