@@ -203,9 +203,13 @@ fn the_look_can_be_changed_afterwards() {
     assert_eq!(roughness, 0.8);
     assert_eq!(skin_colour(app.world_mut()), tint, "a new head wears it, too");
     run_until(&mut app, "blue eyes", |world| skin_and_eye(world).1 != green);
+    // The old head's textures go a few frames after it.
+    let (_, blue) = skin_and_eye(app.world_mut());
+    run_a_while(&mut app, 50);
     let textures = alive(app.world_mut())[4];
     run_a_while(&mut app, 50);
-    assert_eq!(alive(app.world_mut())[4], textures, "eyes are painted once");
+    assert_eq!(skin_and_eye(app.world_mut()).1, blue, "eyes are painted once");
+    assert_eq!(alive(app.world_mut())[4], textures);
 }
 
 /// What the skin's albedo is multiplied with.

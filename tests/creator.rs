@@ -7,6 +7,7 @@ use std::{fs, path::PathBuf};
 use bevy::prelude::*;
 use bevy_fitdiff::{
     creator::{CreatorAvatar, CreatorEdits, CreatorStep, LightPreset, Tone},
+    expression::BlendshapeWeights,
     pipeline::Guidance,
     prelude::*,
     runtime::{BackendChoice, RuntimeOptions},
@@ -428,6 +429,23 @@ fn an_app_that_cannot_generate_says_so() {
     ask(&mut app, CreatorAction::Random);
     until_told(&mut app, "cannot create avatars");
     assert_eq!((state(&app).step(), state(&app).avatar()), (CreatorStep::Welcome, None));
+}
+
+#[test]
+fn the_face_shows_what_is_asked_for_and_the_next_one_as_well() {
+    let mut app = random();
+    let shown = |app: &App| app.world().get::<Expression>(state(app).avatar().unwrap()).unwrap().weights();
+    ask(&mut app, CreatorAction::Express(ExpressionPreset::Happy));
+    ask(&mut app, CreatorAction::Blendshape(ArkitBlendshape::MouthSmileLeft, 0.2));
+    ask(&mut app, CreatorAction::Blendshape(ArkitBlendshape::JawOpen, 0.5));
+    let mut expected = Expression::of(ExpressionPreset::Happy).weights();
+    (expected[ArkitBlendshape::MouthSmileLeft], expected[ArkitBlendshape::JawOpen]) = (0.2, 0.5);
+    assert_eq!(shown(&app), expected);
+    ask(&mut app, CreatorAction::Person(6));
+    until_rests(&mut app);
+    assert_eq!(shown(&app), expected);
+    ask(&mut app, CreatorAction::Express(ExpressionPreset::Neutral));
+    assert_eq!(shown(&app), BlendshapeWeights::ZERO);
 }
 
 #[test]

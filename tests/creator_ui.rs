@@ -6,10 +6,13 @@ use bevy_egui::egui::{self, Key, Modifiers, TextureId, accesskit::Role};
 use bevy_fitdiff::{
     avatar::AvatarStage,
     creator::{
-        CreatorAction, CreatorSettings, CreatorStep, LightPreset, Notice, TraitGroup,
-        ui::{self, CreatorView, FacesView, KeepView, PhotoView, ProgressView, TraitView, VariationView, theme},
+        BlendshapeGroup, CreatorAction, CreatorSettings, CreatorStep, LightPreset, Notice, TraitGroup,
+        ui::{
+            self, CreatorView, FacesView, KeepView, LightView, PhotoView, ProgressView, TraitView, VariationView, theme,
+        },
         words,
     },
+    expression::{ArkitBlendshape, Expression, ExpressionPreset},
     face::PhotoError,
     pipeline::Guidance,
 };
@@ -80,7 +83,7 @@ fn at(step: CreatorStep) -> CreatorView {
             trait_view("nose_length", "Nose length", TraitGroup::Nose),
             trait_view("nose_width", "Nose width", TraitGroup::Nose),
         ],
-        light: Some(LightPreset::Studio),
+        light: Some(LightView::default()),
         keep: KeepView { has_identity: true, can_forget: true, ..Default::default() },
         ..Default::default()
     }
@@ -234,6 +237,7 @@ fn a_typed_path_is_opened_by_enter() {
 fn progress_is_told_in_words() {
     let progress = ProgressView {
         working: true,
+        of_photo: false,
         stage: AvatarStage::Sampling,
         fraction: 0.42,
         remaining: Some(Duration::from_secs(14)),
@@ -246,6 +250,18 @@ fn progress_is_told_in_words() {
     let view = CreatorView { progress, ..at(CreatorStep::Generate) };
     assert_eq!(clicked(view.clone(), words::CANCEL_WORK), [CreatorAction::Cancel]);
     assert_eq!(clicked(view, words::STEP_START), [], "there is no way to leave but to cancel");
+}
+
+#[test]
+fn the_photo_is_beside_what_is_made_of_it() {
+    let of = |of_photo, step| {
+        let progress = ProgressView { working: step == CreatorStep::Generate, of_photo, ..Default::default() };
+        harness(CreatorView { progress, photo: photo(faces(2)), from_photo: of_photo, ..at(step) })
+    };
+    for step in [CreatorStep::Generate, CreatorStep::Refine] {
+        assert!(of(true, step).query_by_role_and_label(Role::Image, words::PHOTO).is_some(), "{step:?}");
+        assert!(of(false, step).query_by_role_and_label(Role::Image, words::PHOTO).is_none(), "{step:?}");
+    }
 }
 
 #[test]
@@ -305,6 +321,54 @@ fn a_slider_follows_the_arrow_keys() {
     let actions = &harness.state().actions;
     let [CreatorAction::Edit(edits), CreatorAction::Commit] = &actions[..] else { panic!("{actions:?}") };
     assert!(edits.shape.get("nose_length") > 0.0);
+}
+
+#[test]
+fn each_blendshape_has_a_slider_in_a_folded_list() {
+    let view = CreatorView { expression: Expression::of(ExpressionPreset::Blink), ..at(CreatorStep::Refine) };
+    let mut harness = harness(view);
+    assert!(harness.query_by_label("Eye blink left").is_none(), "the list is folded");
+    harness.get_by_label(words::BLENDSHAPES).click_accesskit();
+    harness.run_steps(20);
+    let mut found = Vec::new();
+    for (_, group, _) in BlendshapeGroup::ALL {
+        // Shape has groups of the same names, further up.
+        harness.get_all_by_label(group).last().unwrap().click_accesskit();
+        harness.run_steps(2);
+        let sliders = ArkitBlendshape::ALL.into_iter();
+        found.extend(sliders.filter(|shape| {
+            let name = words::blendshape(*shape);
+            harness.query_by_role_and_label(Role::Slider, &name).is_some()
+        }));
+    }
+    found.sort();
+    assert_eq!(found, ArkitBlendshape::ALL, "each once");
+    harness.get_all_by_label("Eyes").last().unwrap().click_accesskit();
+    harness.run_steps(2);
+    let slider = harness.get_by_role_and_label(Role::Slider, "Eye blink left");
+    assert_eq!(slider.accesskit_node().numeric_value(), Some(1.0), "it shows what the preset makes of it");
+    slider.focus();
+    harness.step();
+    harness.key_press(Key::ArrowLeft);
+    harness.step();
+    let actions = &harness.state().actions;
+    let [CreatorAction::Blendshape(ArkitBlendshape::EyeBlinkLeft, weight)] = actions[..] else { panic!("{actions:?}") };
+    assert!((0.5..1.0).contains(&weight), "{weight}");
+}
+
+#[test]
+fn the_light_goes_around_the_head() {
+    let light = LightView { preset: LightPreset::Drama, yaw: 90.0 };
+    let mut harness = harness(CreatorView { light: Some(light), ..at(CreatorStep::Refine) });
+    let slider = harness.get_by_role_and_label(Role::Slider, words::LIGHT_TURN);
+    assert_eq!(slider.accesskit_node().numeric_value(), Some(90.0));
+    slider.focus();
+    harness.step();
+    harness.key_press(Key::ArrowRight);
+    harness.step();
+    let actions = &harness.state().actions;
+    let [CreatorAction::TurnLight(yaw)] = actions[..] else { panic!("{actions:?}") };
+    assert!(yaw > 90.0 && yaw <= 180.0, "{yaw}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     avatar::{Avatar, FitDiffModel, FitDiffSettings, GeneratedAvatar, Photo},
-    expression::{Expression, ExpressionPreset},
+    expression::{ArkitBlendshape, Expression, ExpressionPreset},
     pipeline::{AvatarRecipe, Guidance},
 };
 
@@ -78,8 +78,12 @@ pub enum CreatorAction {
     Reset,
     /// Shows an expression.
     Express(ExpressionPreset),
+    /// Gives a blendshape of the expression that is shown another weight, 0 to 1.
+    Blendshape(ArkitBlendshape, f32),
     /// Lights the studio.
     Light(LightPreset),
+    /// Turns the studio's lights around the head: to so many degrees, to the right of whoever looks at its face.
+    TurnLight(f32),
     /// Turns the view around the head, or stops that.
     Turntable(bool),
     /// Looks from the front again.
@@ -179,8 +183,14 @@ impl Creator<'_, '_> {
             A::Undo => drop(self.state.history.undo()),
             A::Redo => drop(self.state.history.redo()),
             A::Reset => self.reset(),
-            A::Express(preset) => self.express(preset),
+            A::Express(preset) => self.express(Expression::of(preset)),
+            A::Blendshape(shape, weight) => {
+                let mut weights = self.state.expression.weights();
+                weights[shape] = weight;
+                self.express(weights.into());
+            }
             A::Light(light) => self.studio(|studio| studio.light = light),
+            A::TurnLight(degrees) => self.studio(|studio| studio.turn_light(degrees)),
             A::Turntable(turning) => self.studio(|studio| studio.turntable = turning),
             A::ResetView => self.studio(CreatorStudio::reset_view),
             A::Compare(comparing) => self.state.comparing = comparing,
@@ -248,10 +258,10 @@ impl Creator<'_, '_> {
         self.state.history.commit();
     }
 
-    fn express(&mut self, preset: ExpressionPreset) {
-        self.state.expression = preset;
-        if let Some(mut expression) = self.state.avatar.and_then(|avatar| self.expressions.get_mut(avatar).ok()) {
-            expression.show(preset, 1.0);
+    fn express(&mut self, expression: Expression) {
+        self.state.expression = expression.clone();
+        if let Some(mut shown) = self.state.avatar.and_then(|avatar| self.expressions.get_mut(avatar).ok()) {
+            *shown = expression;
         }
     }
 

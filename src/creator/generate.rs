@@ -15,7 +15,7 @@ use crate::{
         Avatar, AvatarFailed, AvatarLook, AvatarOptions, AvatarPhoto, AvatarProgress, AvatarReady, AvatarStage,
         ForgetPerson, GeneratedAvatar,
     },
-    expression::{Expression, LivingFace},
+    expression::LivingFace,
     pipeline::{AvatarData, GenerateOptions, ShapeEdits},
 };
 
@@ -113,7 +113,7 @@ impl Creator<'_, '_> {
         match self.state.avatar {
             Some(entity) => drop(self.commands.entity(entity).try_insert((avatar, options))),
             None => {
-                let face = (LivingFace, Expression::of(self.state.expression));
+                let face = (LivingFace, self.state.expression.clone());
                 let entity = self.commands.spawn((CreatorAvatar, Name::new("created avatar"), avatar, options, face));
                 self.state.avatar = Some(entity.id());
             }

@@ -58,7 +58,7 @@ pub use actions::CreatorAction;
 pub use edits::CreatorEdits;
 pub use history::History;
 pub use messages::{Notice, Tone};
-pub use presets::{LightPreset, TraitGroup};
+pub use presets::{BlendshapeGroup, LightPreset, TraitGroup};
 pub use settings::CreatorSettings;
 pub use state::{CreatorAvatar, CreatorState, CreatorStep};
 pub use studio::{CreatorStudio, CreatorStudioPlugin, StudioCamera, studio_camera};

@@ -11,11 +11,12 @@ use super::{
     presets::trait_words,
     state::VariationState,
     ui::{
-        self, CreatorView, FacesView, KeepView, PhotoView, ProgressView, TraitView, VariationView, WebcamView, theme,
+        self, CreatorView, FacesView, KeepView, LightView, PhotoView, ProgressView, TraitView, VariationView,
+        WebcamView, theme,
     },
     webcam::{self, Webcam},
 };
-use crate::avatar::{AvatarProgress, FaceSearchFailure, FoundFaces};
+use crate::avatar::{Avatar, AvatarProgress, AvatarSource, FaceSearchFailure, FoundFaces};
 
 /// What the panel's view is made of.
 #[derive(SystemParam)]
@@ -25,7 +26,7 @@ pub(super) struct Shown<'w, 's> {
     webcam: Res<'w, Webcam>,
     studio: Option<Res<'w, CreatorStudio>>,
     searches: Query<'w, 's, (Option<&'static FoundFaces>, Option<&'static FaceSearchFailure>)>,
-    progress: Query<'w, 's, &'static AvatarProgress>,
+    avatars: Query<'w, 's, (&'static Avatar, &'static AvatarProgress)>,
     textures: ResMut<'w, EguiUserTextures>,
 }
 
@@ -106,8 +107,8 @@ impl Shown<'_, '_> {
             traits: self.traits(),
             can_undo: state.history.can_undo(),
             can_redo: state.history.can_redo(),
-            expression: state.expression,
-            light: self.studio.as_ref().map(|studio| studio.light),
+            expression: state.expression.clone(),
+            light: self.studio.as_ref().map(|studio| LightView { preset: studio.light, yaw: studio.light_yaw }),
             turntable: self.studio.as_ref().is_some_and(|studio| studio.turntable),
             comparing: state.comparing,
             keep: KeepView {
@@ -152,13 +153,16 @@ impl Shown<'_, '_> {
     }
 
     fn progress(&mut self) -> ProgressView {
-        let progress = self.state.avatar.and_then(|avatar| self.progress.get(avatar).ok()).cloned();
+        let avatar = self.state.avatar.and_then(|avatar| self.avatars.get(avatar).ok());
+        let of_photo = avatar.is_some_and(|(avatar, _)| matches!(avatar.source, AvatarSource::Photos(_)));
+        let progress = avatar.map(|(_, progress)| progress.clone());
         let AvatarProgress { stage, fraction, remaining, preview } = progress.unwrap_or_default();
         let preview = preview.map(|preview| self.texture(&preview));
         // In the frame in which it is asked for, it still tells of the one before.
         let begun = fraction < 1.0;
         ProgressView {
             working: self.state.is_working(),
+            of_photo,
             stage: if begun { stage } else { default() },
             fraction: if begun { fraction } else { 0.0 },
             remaining,

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-use crate::expression::ExpressionPreset;
+use crate::expression::{ArkitBlendshape, ExpressionPreset};
 
 /// Colours of human irises as linear reflectance, by name.
 pub const EYE_COLOURS: [(&str, [f32; 3]); 8] = [
@@ -52,6 +52,40 @@ impl LightPreset {
         (Self::Drama, "Drama", "One hard lamp in a dark room"),
         (Self::Neon, "Neon", "Coloured light from both sides"),
     ];
+}
+
+/// A part of the face whose blendshapes are shown together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BlendshapeGroup {
+    /// Lids and gaze.
+    #[default]
+    Eyes,
+    /// Brows.
+    Brows,
+    /// Cheeks and nose.
+    Cheeks,
+    /// The jaw and the tongue.
+    Jaw,
+    /// Mouth and lips.
+    Mouth,
+}
+
+impl BlendshapeGroup {
+    /// All, with the words for them.
+    pub const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Eyes, "Eyes", ""),
+        (Self::Brows, "Brows", ""),
+        (Self::Cheeks, "Cheeks and nose", ""),
+        (Self::Jaw, "Jaw", ""),
+        (Self::Mouth, "Mouth", ""),
+    ];
+}
+
+/// Where a blendshape belongs: ARKit's names begin with it.
+pub fn blendshape_group(shape: ArkitBlendshape) -> BlendshapeGroup {
+    use BlendshapeGroup::{Brows, Cheeks, Eyes, Jaw, Mouth};
+    let parts = [("eye", Eyes), ("brow", Brows), ("cheek", Cheeks), ("nose", Cheeks), ("mouth", Mouth)];
+    parts.into_iter().find(|(part, _)| shape.as_str().starts_with(part)).map_or(Jaw, |(_, group)| group)
 }
 
 /// A part of the face whose traits are shown together.

@@ -8,7 +8,7 @@ use image::RgbImage;
 use super::{CreatorEdits, History, Notice};
 use crate::{
     avatar::{Avatar, AvatarSource, Photo, SkinTone},
-    expression::ExpressionPreset,
+    expression::Expression,
     face::PhotoError,
     fitting::FittingHead,
     pipeline::{AvatarData, Guidance, ShapeEdits, ShapeTraits},
@@ -61,7 +61,7 @@ pub struct CreatorState {
     /// Person and shape that the avatar's entity has, or is being given.
     pub(super) worn: Option<(usize, ShapeEdits)>,
     pub(super) comparing: bool,
-    pub(super) expression: ExpressionPreset,
+    pub(super) expression: Expression,
     pub(super) variations: Vec<Variation>,
     pub(super) next_seed: u64,
     /// When the avatar was last touched: variations wait until it rests.

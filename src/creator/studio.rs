@@ -41,7 +41,7 @@ pub struct CreatorStudio {
     pub pitch: f32,
     /// Metres from the face.
     pub distance: f32,
-    /// Degrees by which the lights have gone around the head.
+    /// Degrees by which the lights have gone around the head, -180 to 180; to the person's left.
     pub light_yaw: f32,
     /// How it is lit.
     pub light: LightPreset,
@@ -56,6 +56,14 @@ impl Default for CreatorStudio {
 }
 
 impl CreatorStudio {
+    /// Turns the lights around the head, to so many degrees.
+    pub fn turn_light(&mut self, degrees: f32) {
+        if degrees.is_finite() {
+            // 180 stays 180, so that a slider's end holds.
+            self.light_yaw = if degrees.abs() <= 180.0 { degrees } else { (degrees + 180.0).rem_euclid(360.0) - 180.0 };
+        }
+    }
+
     /// Looks from the front, as in the beginning; the light stays.
     pub fn reset_view(&mut self) {
         let Self { light, light_yaw, .. } = *self;
@@ -228,7 +236,8 @@ fn arrows(
     }
     let turn = f32::from(keys.pressed(KeyCode::ArrowRight)) - f32::from(keys.pressed(KeyCode::ArrowLeft));
     if turn != 0.0 {
-        studio.light_yaw += turn * DEGREES_PER_SECOND_BY_KEYS * time.delta_secs();
+        let degrees = studio.light_yaw + turn * DEGREES_PER_SECOND_BY_KEYS * time.delta_secs();
+        studio.turn_light(degrees);
     }
 }
 
@@ -276,5 +285,23 @@ fn look_past_panel(
         if camera.sub_camera_view != view {
             camera.sub_camera_view = view;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lights_go_around_the_head_and_come_back() {
+        let mut studio = CreatorStudio::default();
+        for (degrees, expected) in
+            [(90.0, 90.0), (-180.0, -180.0), (180.0, 180.0), (190.0, -170.0), (-190.0, 170.0), (725.0, 5.0)]
+        {
+            studio.turn_light(degrees);
+            assert_eq!(studio.light_yaw, expected, "{degrees}");
+        }
+        studio.turn_light(f32::NAN);
+        assert_eq!(studio.light_yaw, 5.0);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::{avatar::AvatarStage, pipeline::Guidance};
+use crate::{avatar::AvatarStage, expression::ArkitBlendshape, pipeline::Guidance};
 
 #[allow(missing_docs)]
 mod texts {
@@ -101,7 +101,11 @@ mod texts {
     pub const EYES_CUSTOM: &str = "Another eye colour";
     pub const EXPRESSION: &str = "Expression";
     pub const EXPRESSION_HINT: &str = "To look at only; it is not part of the avatar.";
+    pub const BLENDSHAPES: &str = "Single movements";
     pub const LIGHT: &str = "Light";
+    pub const LIGHT_TURN: &str = "Turn the light";
+    pub const LIGHT_TURN_LOW: &str = "to the left";
+    pub const LIGHT_TURN_HIGH: &str = "to the right";
     pub const VIEW: &str = "View";
     pub const TURNTABLE: &str = "Turn around";
     pub const TURNTABLE_HINT: &str = "Turns the view around the head";
@@ -200,6 +204,18 @@ pub fn variation(index: usize) -> String {
     format!("Variation {}", index + 1)
 }
 
+/// A blendshape, from its name in ARKit: `eyeBlinkLeft` is "Eye blink left". Left and right are the person's own.
+pub fn blendshape(shape: ArkitBlendshape) -> String {
+    let mut words = String::new();
+    for letter in shape.as_str().chars() {
+        if letter.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(if words.is_empty() { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() });
+    }
+    words
+}
+
 /// A tooltip with the keys that do the same.
 pub fn with_keys(hint: &str, keys: &str) -> String {
     if keys.is_empty() { hint.to_owned() } else { format!("{hint} ({keys})") }
@@ -208,6 +224,12 @@ pub fn with_keys(hint: &str, keys: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blendshapes_have_their_names_as_words() {
+        assert_eq!(blendshape(ArkitBlendshape::EyeLookInLeft), "Eye look in left");
+        assert_eq!(blendshape(ArkitBlendshape::JawOpen), "Jaw open");
+    }
 
     #[test]
     fn remaining_time_is_told_in_few_digits() {

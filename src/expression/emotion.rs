@@ -98,6 +98,13 @@ impl Expression {
     }
 }
 
+/// Exactly these weights, without presets.
+impl From<BlendshapeWeights> for Expression {
+    fn from(weights: BlendshapeWeights) -> Self {
+        Self { blendshapes: weights.as_array().map(unit).into(), ..Self::default() }
+    }
+}
+
 /// Leads the faces' lowest layer to what is asked for.
 pub(super) fn advance(time: Res<Time>, mut faces: Query<(&mut Face, Option<Ref<Expression>>)>) {
     let seconds = time.delta_secs();
@@ -126,6 +133,7 @@ mod tests {
         let weights = expression.weights();
         assert_eq!(weights[ArkitBlendshape::MouthSmileLeft], 1.0, "0.95 and 0.35 are more than there is");
         assert_eq!(weights[ArkitBlendshape::JawOpen], 0.3);
+        assert_eq!(Expression::from(weights).weights(), weights);
         expression.show(ExpressionPreset::BlinkLeft, f32::NAN);
         assert_eq!(expression.weights(), BlendshapeWeights::ZERO);
     }

@@ -1,31 +1,26 @@
 //! While an avatar is generated.
 
 use bevy_egui::egui::{
-    Align2, FontId, Image, ProgressBar, Rect, RichText, Sense, Ui, Vec2, WidgetInfo, WidgetType, load::SizedTexture,
-    vec2,
+    FontId, Image, ProgressBar, Rect, RichText, Sense, Ui, Vec2, WidgetInfo, WidgetType, load::SizedTexture, vec2,
 };
 
-use super::{CreatorView, Shortcut, theme, widgets};
+use super::{CreatorView, ProgressView, Shortcut, photo::portrait, theme, widgets};
 use crate::creator::{CreatorAction, words};
 
 pub(super) fn show(ui: &mut Ui, view: &CreatorView) {
     let progress = &view.progress;
     ui.label(RichText::new(words::GENERATE_HEADING).size(18.0));
-    let side = ui.available_width().min(300.0);
-    let (room, response) = ui.allocate_exact_size(vec2(ui.available_width(), side), Sense::hover());
-    let rect = Rect::from_center_size(room.center(), Vec2::splat(side));
-    let name = if progress.preview.is_some() { words::PREVIEW } else { words::PREVIEW_EMPTY };
-    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, name));
-    ui.painter().rect_filled(rect, theme::CARD_CORNERS, theme::SUNKEN);
-    match progress.preview {
-        Some(id) => {
-            let texture = SizedTexture { id, size: rect.size() };
-            Image::from_texture(texture).corner_radius(theme::CARD_CORNERS).paint_at(ui, rect);
-        }
-        None => {
-            let font = FontId::proportional(14.0);
-            ui.painter().text(rect.center(), Align2::CENTER_CENTER, words::PREVIEW_EMPTY, font, theme::WEAK);
-        }
+    let gap = 8.0;
+    if progress.of_photo {
+        let side = ((ui.available_width() - gap) / 2.0).floor();
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = gap;
+            portrait(ui, view, side);
+            preview(ui, progress, side, side);
+        });
+    } else {
+        let width = ui.available_width();
+        preview(ui, progress, width, width.min(300.0));
     }
     ui.add_space(4.0);
     let percent = format!("{:.0} %", 100.0 * progress.fraction);
@@ -44,6 +39,26 @@ pub(super) fn show(ui: &mut Ui, view: &CreatorView) {
     // Keeps its line when there is nothing to tell yet.
     widgets::note(ui, &format!("{} ", words::remaining(progress.remaining)));
     ui.ctx().request_repaint();
+}
+
+/// The skin as it emerges: a square in the middle of a width.
+fn preview(ui: &mut Ui, progress: &ProgressView, width: f32, side: f32) {
+    let (room, response) = ui.allocate_exact_size(vec2(width, side), Sense::hover());
+    let rect = Rect::from_center_size(room.center(), Vec2::splat(side));
+    let name = if progress.preview.is_some() { words::PREVIEW } else { words::PREVIEW_EMPTY };
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, name));
+    ui.painter().rect_filled(rect, theme::CARD_CORNERS, theme::SUNKEN);
+    match progress.preview {
+        Some(id) => {
+            let texture = SizedTexture { id, size: rect.size() };
+            Image::from_texture(texture).corner_radius(theme::CARD_CORNERS).paint_at(ui, rect);
+        }
+        None => {
+            let (font, words) = (FontId::proportional(14.0), words::PREVIEW_EMPTY.to_owned());
+            let text = ui.painter().layout(words, font, theme::WEAK, side - 24.0);
+            ui.painter().galley(rect.center() - 0.5 * text.size(), text, theme::WEAK);
+        }
+    }
 }
 
 pub(super) fn footer(ui: &mut Ui, _view: &CreatorView, actions: &mut Vec<CreatorAction>) {

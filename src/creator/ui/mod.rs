@@ -1,6 +1,7 @@
 //! The panel: plain values in, actions out. It knows nothing of Bevy's world, so that it can be tested and embedded
 //! without one.
 
+mod expression;
 mod finish;
 mod generate;
 mod paths;
@@ -18,7 +19,9 @@ use bevy_egui::egui::{
 };
 
 pub use shortcuts::{Shortcut, shortcuts};
-pub use view::{CreatorView, FacesView, KeepView, PhotoView, ProgressView, TraitView, VariationView, WebcamView};
+pub use view::{
+    CreatorView, FacesView, KeepView, LightView, PhotoView, ProgressView, TraitView, VariationView, WebcamView,
+};
 
 use super::{CreatorAction, CreatorStep, words};
 use widgets::{Icon, Possible, icon_button};

@@ -124,6 +124,23 @@ fn fitted(ui: &mut Ui, size: Vec2, height: f32, sense: Sense) -> (Rect, egui::Re
     (Rect::from_center_size(room.center(), scale * size), response)
 }
 
+/// The face of the photo that is meant, as a square, to compare the avatar with.
+pub(super) fn portrait(ui: &mut Ui, view: &CreatorView, side: f32) {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::Image, true, words::PHOTO));
+    ui.painter().rect_filled(rect, theme::CARD_CORNERS, theme::SUNKEN);
+    let PhotoView::Shown { texture: Some(id), size, faces: FacesView::Found(faces), chosen, .. } = &view.photo else {
+        return;
+    };
+    let Some(face) = faces.get(chosen.unwrap_or_default()) else { return };
+    // With hair and chin, as far as the photo goes.
+    let shown = Vec2::splat((1.5 * face.size().max_elem()).min(size.min_elem()));
+    let corner = (face.center() - 0.5 * shown).clamp(Pos2::ZERO, (*size - shown).to_pos2());
+    let uv = Rect::from_min_max((corner.to_vec2() / *size).to_pos2(), ((corner.to_vec2() + shown) / *size).to_pos2());
+    let image = Image::from_texture(SizedTexture { id: *id, size: rect.size() }).uv(uv);
+    image.corner_radius(theme::CARD_CORNERS).paint_at(ui, rect);
+}
+
 fn picture(
     ui: &mut Ui,
     texture: Option<TextureId>,

@@ -6,16 +6,19 @@ use bevy_egui::egui::{
     load::SizedTexture, vec2,
 };
 
-use super::{CreatorView, Shortcut, VariationView, photo::quality, theme, widgets};
-use crate::creator::{
-    CreatorAction, CreatorEdits, CreatorStep, LightPreset, TraitGroup,
-    presets::{EXPRESSIONS, EYE_COLOURS},
-    words,
+use super::{
+    CreatorView, LightView, Shortcut, VariationView, expression,
+    photo::{portrait, quality},
+    theme, widgets,
 };
+use crate::creator::{CreatorAction, CreatorEdits, CreatorStep, LightPreset, TraitGroup, presets::EYE_COLOURS, words};
 use widgets::{Icon, Slid};
 
 /// Perceptual roughness of skin, from glossy to matte.
 const ROUGHNESS: (f32, f32) = (0.25, 0.8);
+
+/// Side of the photo beside the avatar, in points.
+const PORTRAIT: f32 = 112.0;
 
 pub(super) fn show(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) {
     if view.progress.working {
@@ -41,18 +44,9 @@ pub(super) fn show(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAct
     if slid.done {
         actions.push(CreatorAction::Commit);
     }
-    widgets::section(ui, words::EXPRESSION, |ui| {
-        if let Some(expression) = widgets::choices(ui, &EXPRESSIONS, Some(view.expression)) {
-            actions.push(CreatorAction::Express(expression));
-        }
-        widgets::note(ui, words::EXPRESSION_HINT);
-    });
+    widgets::section(ui, words::EXPRESSION, |ui| expression::show(ui, view, actions));
     if let Some(light) = view.light {
-        widgets::section(ui, words::LIGHT, |ui| {
-            if let Some(light) = widgets::choices(ui, &LightPreset::ALL, Some(light)) {
-                actions.push(CreatorAction::Light(light));
-            }
-        });
+        widgets::section(ui, words::LIGHT, |ui| lighting(ui, light, actions));
         widgets::section(ui, words::VIEW, |ui| look(ui, view, actions));
     } else {
         widgets::section(ui, words::VIEW, |ui| compare(ui, view, actions));
@@ -155,7 +149,10 @@ fn likeness(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) {
             widgets::note(ui, words::LIKENESS_NO_PHOTO);
             return;
         }
-        quality(ui, view.quality, actions);
+        ui.horizontal_top(|ui| {
+            portrait(ui, view, PORTRAIT);
+            ui.vertical(|ui| quality(ui, view.quality, actions));
+        });
         let possible = if view.progress.working { Err(words::STILL_WORKING) } else { Ok(()) };
         if widgets::button(ui, words::LIKENESS_AGAIN, words::LIKENESS_HINT, "", possible) {
             actions.push(CreatorAction::Generate);
@@ -222,6 +219,17 @@ fn eyes(ui: &mut Ui, edits: &mut CreatorEdits, slid: &mut Slid) {
         }
         widgets::weak(ui, words::EYES_CUSTOM);
     });
+}
+
+fn lighting(ui: &mut Ui, view: LightView, actions: &mut Vec<CreatorAction>) {
+    if let Some(preset) = widgets::choices(ui, &LightPreset::ALL, Some(view.preset)) {
+        actions.push(CreatorAction::Light(preset));
+    }
+    let mut yaw = view.yaw;
+    let ends = (words::LIGHT_TURN_LOW, words::LIGHT_TURN_HIGH);
+    if widgets::slider(ui, words::LIGHT_TURN, ends, &mut yaw, (-180.0, 180.0)).changed {
+        actions.push(CreatorAction::TurnLight(yaw));
+    }
 }
 
 fn look(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) {

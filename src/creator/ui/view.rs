@@ -7,7 +7,7 @@ use bevy_egui::egui::{Rect, TextureId, Vec2};
 use crate::{
     avatar::AvatarStage,
     creator::{CreatorEdits, CreatorSettings, CreatorStep, LightPreset, Notice, TraitGroup},
-    expression::ExpressionPreset,
+    expression::Expression,
     pipeline::Guidance,
 };
 
@@ -47,9 +47,9 @@ pub struct CreatorView {
     /// Whether there is something to redo.
     pub can_redo: bool,
     /// The expression that is shown.
-    pub expression: ExpressionPreset,
+    pub expression: Expression,
     /// The light; `None` where the game lights the avatar.
-    pub light: Option<LightPreset>,
+    pub light: Option<LightView>,
     /// Whether the view goes around the head.
     pub turntable: bool,
     /// Whether the avatar is shown without changes.
@@ -108,6 +108,8 @@ pub struct WebcamView {
 pub struct ProgressView {
     /// Whether one is.
     pub working: bool,
+    /// Whether it is made from the photo.
+    pub of_photo: bool,
     /// What is being done.
     pub stage: AvatarStage,
     /// 0 to 1.
@@ -146,6 +148,15 @@ pub struct TraitView {
     pub high: &'static str,
     /// Least and largest change, in standard deviations.
     pub range: (f32, f32),
+}
+
+/// How the avatar is lit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LightView {
+    /// The light.
+    pub preset: LightPreset,
+    /// Degrees by which it has gone around the head, -180 to 180; to the right of whoever looks at its face.
+    pub yaw: f32,
 }
 
 /// Saving and exporting.

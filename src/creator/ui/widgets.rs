@@ -62,7 +62,7 @@ fn explain(response: Response, hint: &str, keys: &str, possible: Possible) -> Re
 }
 
 /// Brings what has the keyboard into view.
-fn focus_ring(response: &Response) {
+pub fn focus_ring(response: &Response) {
     if response.gained_focus() {
         response.scroll_to_me(None);
     }
