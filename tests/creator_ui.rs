@@ -279,6 +279,19 @@ fn errors_stand_there_with_advice_and_details_and_go_when_dismissed() {
 }
 
 #[test]
+fn what_is_told_is_seen_however_far_the_step_is_scrolled() {
+    let mut harness = harness(at(CreatorStep::Refine));
+    harness.get_by_label(words::RESET_VIEW).scroll_to_me();
+    harness.run_steps(8);
+    harness.state_mut().view.notices = vec![Notice::from(&PhotoError::Truncated); 3];
+    harness.run_steps(3);
+    let told = Notice::from(&PhotoError::Truncated).text;
+    let rect = harness.get_all_by_label(&told).next().unwrap().rect();
+    assert!(rect.top() > 0.0 && rect.bottom() < 360.0, "{rect:?}");
+    assert!(harness.get_by_label(words::CONTINUE).rect().bottom() <= 720.0);
+}
+
+#[test]
 fn a_drag_of_a_slider_is_one_change() {
     let mut harness = harness(at(CreatorStep::Refine));
     harness.get_by_role_and_label(Role::Slider, "Nose length").scroll_to_me();

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fitdiff.export.bundle import NetworkEntry, update_manifest
 from fitdiff.export.check import check_forward, check_gradient, relative_error, run_file
+from fitdiff.export.exporter import export_head
 from fitdiff.export.graph import OPSET, GraphError
 from fitdiff.export.onnx_export import (
     DECODER_OUTPUTS,
@@ -105,6 +106,30 @@ def test_the_shape_decoder_is_the_templates_linear_model(tmp_path: Path) -> None
     check_gradient(vjp, module, (torch.from_numpy(code),), ("shape",), ("vertices",), ("shape",), 1e-5)
     with pytest.raises(RecipeError, match="does not exist"):
         read_template(tmp_path / "nowhere")
+
+
+def test_another_head_with_the_same_components_goes_into_a_complete_bundle(tmp_path: Path) -> None:
+    heads, bundle = [tmp_path / name for name in ("first", "second", "other")], tmp_path / "bundle"
+    bundle.mkdir()
+    for folder, vertices, components in zip(heads, (300, 360, 300), (120, 120, 60), strict=True):
+        folder.mkdir()
+        write_toy_template(folder, components, vertices)
+    with pytest.raises(RecipeError, match="has no generator"):
+        export_head(heads[0], bundle)
+    entry = {"licence": "CC0-1.0"}
+    manifest = {"format": 1, "id": "toy", "version": "3", "licence": "MIT", "networks": {"shape_decoder": entry}}
+    manifest |= {"generator": {"shape_latent": {"coefficients": 120}}, "others": 1}
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    export_head(heads[0], bundle)
+    written = export_head(heads[1], bundle)
+    assert written["template"]["vertices"] == 360 and written["others"] == 1 and written["version"] == "3"
+    assert written["networks"]["shape_decoder"]["outputs"][0]["shape"] == [1, 360, 3]
+    assert written["networks"]["shape_decoder_vjp"]["licence"] == "CC0-1.0"
+    code = np.random.default_rng(2).standard_normal((1, 120)).astype(np.float32)
+    vertices = run_file(bundle / "shape_decoder.onnx", {"shape": code})["vertices"][0]
+    np.testing.assert_allclose(vertices, load_template(heads[1]).vertices(code[0]), rtol=1e-4, atol=1e-6)
+    with pytest.raises(RecipeError, match="expected 120 shape components, found 60"):
+        export_head(heads[2], bundle)
 
 
 def test_half_storage_rounds_the_weights_and_nothing_else(decoder, decoder_graph, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 from faces_support import BUNDLE, generator, head_model, needs_source, small_basis
+from scipy.spatial import cKDTree
 
 from fitdiff.errors import TemplateError
 from fitdiff.faces.expressions import ARKIT_NAMES
 from fitdiff.faces.landmarks import landmark_mirror, skin_landmarks
+from fitdiff.faces.neck_cut import cut_below, height_above_neckline
 from fitdiff.faces.selfie import neutral_view
 from fitdiff.faces.template import _pack, _section, load_template, pack_template
 
@@ -57,8 +59,46 @@ def test_the_template_reproduces_the_model_it_was_packed_from(template):
     code = np.random.default_rng(3).normal(size=40)
     expected = (model.topology.subdivide @ basis.decode(code))[model.uv_map.source] / 10
     vertices, _ = template.parts["skin"]
-    error = np.linalg.norm(template.vertices(code)[vertices] - expected, axis=1)
-    assert error.max() < 1e-4, "metres"
+    skin = template.vertices(code)[vertices]
+    whole = cKDTree(expected).query(skin)[0] < 1e-4
+    cut = template.positions[vertices][~whole]
+    assert whole.mean() > 0.98, "vertices stay where they are, metres"
+    assert len(cut) and (np.abs(height_above_neckline(10 * cut)) < 1e-3).all(), "but for those of the cut neck"
+    height = height_above_neckline((model.topology.subdivide @ basis.mean)[model.uv_map.source])
+    assert cKDTree(skin).query(expected[height > 0])[0].max() < 1e-4, "nothing is lost above the neckline"
+
+
+@needs_source
+def test_the_neck_ends_evenly(template):
+    template, _ = template
+    vertices, triangles = template.parts["skin"]
+    points = np.round(template.positions[vertices], 7)
+    _, welded = np.unique(points, axis=0, return_inverse=True)
+    faces = welded.ravel()[template.triangles[triangles]]
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1)
+    edges, uses = np.unique(edges, axis=0, return_counts=True)
+    assert uses.max() == 2
+    place = np.zeros((welded.max() + 1, 3))
+    place[welded.ravel()] = points
+    rim = edges[(uses == 1) & (place[edges[:, 0], 1] < -0.1)]
+    assert (np.bincount(rim.ravel(), minlength=len(place))[np.unique(rim)] == 2).all(), "one closed line"
+    height = height_above_neckline(10 * place[np.unique(rim)]) / 10
+    assert np.abs(height).max() < 1e-3, "within a millimetre of the neckline"
+
+
+def test_cutting_a_square_leaves_the_part_above():
+    """Two triangles, cut at a quarter of their height; areas, places and order are known."""
+    points = np.array([[0.0, 0.0], [1, 0], [1, 1], [0, 1], [0, 2]])
+    triangles = np.array([[3, 2, 4], [0, 1, 2], [0, 2, 3]])
+    rows, cut, renumbered = cut_below(points[:, 1] - 0.25, triangles)
+    left = rows @ points
+    a, b, c = (left[cut[:, i]] for i in range(3))
+    area = 0.5 * ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
+    assert (area > 0).all() and np.isclose(area.sum(), 0.75 + 0.5), "the winding stays"
+    assert left[:, 1].min() == 0.25 and renumbered.tolist() == [0, -1, -1]
+    assert np.allclose(left[cut[0]], points[triangles[0]])
+    on_line = cut_below(np.array([0.0, 0.0, 1.0]), np.array([[0, 1, 2]]))
+    assert on_line[1].tolist() == [[0, 1, 2]] and on_line[0].shape == (3, 3), "what ends on the line is whole"
 
 
 @needs_source

@@ -37,20 +37,23 @@ pub fn panel(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) 
         .resizable(false)
         .show_separator_line(false)
         .show(ui, |ui| header(ui, view, actions));
-    Panel::bottom("creator footer")
-        .frame(frame(Margin { top: 10, bottom: 16, ..margin }))
-        .resizable(false)
-        .show_separator_line(true)
-        .show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = 8.0;
-            match view.step {
-                CreatorStep::Welcome => welcome::footer(ui, view, actions),
-                CreatorStep::Photo => photo::footer(ui, view, actions),
-                CreatorStep::Generate => generate::footer(ui, view, actions),
-                CreatorStep::Refine => refine::footer(ui, view, actions),
-                CreatorStep::Finish => finish::footer(ui, view, actions),
-            }
-        });
+    if !view.notices.is_empty() {
+        // They are seen however far the step below is scrolled.
+        let height = 0.45 * ui.available_height();
+        Panel::top("creator notices")
+            .frame(frame(Margin::ZERO))
+            .resizable(false)
+            .show_separator_line(false)
+            .show(ui, |ui| notices(ui, view, height, actions));
+    }
+    // Before there is an avatar, the first step has nothing to go on to.
+    if view.step != CreatorStep::Welcome || view.has_avatar {
+        Panel::bottom("creator footer")
+            .frame(frame(Margin { top: 10, bottom: 16, ..margin }))
+            .resizable(false)
+            .show_separator_line(true)
+            .show(ui, |ui| footer(ui, view, actions));
+    }
     CentralPanel::no_frame().frame(frame(Margin::ZERO)).show(ui, |ui| {
         ScrollArea::vertical()
             .id_salt(view.step)
@@ -58,11 +61,6 @@ pub fn panel(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) 
             .content_margin(Margin::symmetric(theme::MARGIN, 12))
             .show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 12.0;
-                for (index, notice) in view.notices.iter().enumerate() {
-                    if ui.push_id(("notice", index), |ui| widgets::notice(ui, notice)).inner {
-                        actions.push(CreatorAction::Dismiss(index));
-                    }
-                }
                 match view.step {
                     CreatorStep::Welcome => welcome::show(ui, view, actions),
                     CreatorStep::Photo => photo::show(ui, view, actions),
@@ -72,6 +70,31 @@ pub fn panel(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) 
                 }
             });
     });
+}
+
+/// What is to be told.
+fn notices(ui: &mut Ui, view: &CreatorView, height: f32, actions: &mut Vec<CreatorAction>) {
+    let margin = Margin { top: 12, ..Margin::symmetric(theme::MARGIN, 0) };
+    ScrollArea::vertical().max_height(height).content_margin(margin).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 8.0;
+        for (index, notice) in view.notices.iter().enumerate() {
+            if ui.push_id(("notice", index), |ui| widgets::notice(ui, notice)).inner {
+                actions.push(CreatorAction::Dismiss(index));
+            }
+        }
+    });
+}
+
+/// What leads on, at the bottom of a step.
+fn footer(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) {
+    ui.spacing_mut().item_spacing.y = 8.0;
+    match view.step {
+        CreatorStep::Welcome => welcome::footer(ui, actions),
+        CreatorStep::Photo => photo::footer(ui, view, actions),
+        CreatorStep::Generate => generate::footer(ui, view, actions),
+        CreatorStep::Refine => refine::footer(ui, view, actions),
+        CreatorStep::Finish => finish::footer(ui, view, actions),
+    }
 }
 
 /// What stands where the avatar will be.

@@ -40,12 +40,8 @@ pub(super) fn show(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAct
     }
 }
 
-pub(super) fn footer(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAction>) {
-    if view.has_avatar {
-        if widgets::primary(ui, words::CONTINUE, "", Ok(())) {
-            actions.push(CreatorAction::GoTo(CreatorStep::Refine));
-        }
-    } else {
-        widgets::note(ui, words::VIEW_HELP);
+pub(super) fn footer(ui: &mut Ui, actions: &mut Vec<CreatorAction>) {
+    if widgets::primary(ui, words::CONTINUE, "", Ok(())) {
+        actions.push(CreatorAction::GoTo(CreatorStep::Refine));
     }
 }

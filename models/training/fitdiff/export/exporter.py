@@ -100,6 +100,30 @@ def export_bundle(config: RecipeConfig, model: TrainedModel, folder: Path) -> di
     )
 
 
+def export_head(template: Path, folder: Path) -> dict[str, Any]:
+    """Put another template head, with the same shape components, into a bundle that is complete.
+
+    Only the head's file and the shape decoder are written; nothing needs to be trained.
+
+    Args:
+        template: folder with the template head's file and description.
+        folder: the bundle's.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        RecipeError: the bundle is not complete, or the head has another number of shape components.
+    """
+    manifest = read_manifest(folder)
+    if "generator" not in manifest:
+        raise RecipeError(f"{folder} has no generator; export the whole bundle first")
+    name, version, licence = (manifest[key] for key in ("id", "version", "licence"))
+    writer = _Writer(folder, manifest["networks"]["shape_decoder"]["licence"])
+    description = writer.shape_decoder(template, manifest["generator"]["shape_latent"]["coefficients"])
+    return update_manifest(folder, name, version, licence, writer.networks, {"template": description})
+
+
 def _generator_section(config: RecipeConfig, model: TrainedModel) -> dict[str, Any]:
     """What sampling, decoding and guidance need to know."""
     unet = model.unet

@@ -123,7 +123,7 @@ def write_template(root: Path, folder: Path) -> dict:
 
 def pack_template(model: HeadModel, basis: ShapeBasis) -> tuple[dict, bytes]:
     """Return the description and the file's bytes."""
-    parts = build_parts(model)
+    parts = build_parts(model, basis.mean)
     mean = join_vertices(parts, basis.mean) * METRES
     flat = basis.components.reshape(len(basis.components), -1).astype(float) * basis.sigma[:, None]
     components = np.concatenate([(p.operator @ flat.T).T.reshape(len(flat), -1, 3) for p in parts], 1) * METRES

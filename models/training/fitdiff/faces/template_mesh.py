@@ -21,6 +21,7 @@ from fitdiff.faces.geometry import EyeFit
 from fitdiff.faces.hair import LASH_PARTS
 from fitdiff.faces.head_model import HeadModel
 from fitdiff.faces.landmarks import IRIS_ANGLE, iris_azimuths, iris_directions, skin_landmarks
+from fitdiff.faces.neck_cut import cut_below, height_above_neckline
 from fitdiff.faces.subdivision import compact, triangulate
 
 EYE_UV_ANGLE = 0.62 * np.pi
@@ -39,6 +40,8 @@ class TemplatePart:
         operator: [3 N, 3 V] from flattened head vertices (aligned frame) to the part's.
         offset: [N, 3] constant added to the mean (decimetres).
         triangles: int [T, 3]. uv: [N, 2], origin top-left.
+        renumbered: for the skin, int: the index here of each of the subdivided, cut skin's triangles; -1 for those that
+            are not whole here.
     """
 
     name: str
@@ -47,11 +50,16 @@ class TemplatePart:
     offset: np.ndarray
     triangles: np.ndarray
     uv: np.ndarray
+    renumbered: np.ndarray | None = None
 
 
-def build_parts(model: HeadModel) -> list[TemplatePart]:
-    """All parts in the order of the file; the skin comes first."""
-    topology, uv_map = model.topology, model.uv_map
+def build_parts(model: HeadModel, mean: np.ndarray) -> list[TemplatePart]:
+    """All parts in the order of the file; the skin comes first.
+
+    Args:
+        mean: [V, 3] mean head vertices, on which the neck is cut.
+    """
+    topology = model.topology
     rest = topology.rest
 
     def part(name: str, material: str, rows: sp.spmatrix, triangles: np.ndarray, uv=None, offset=None, narrow=1.0):
@@ -61,9 +69,8 @@ def build_parts(model: HeadModel) -> list[TemplatePart]:
         offset = np.zeros((count, 3)) if offset is None else np.broadcast_to(offset, (count, 3))
         return TemplatePart(name, material, operator, offset, triangles, uv)
 
-    skin_uv = np.stack([uv_map.uv[:, 0], 1 - uv_map.uv[:, 1]], 1)
     parts = [
-        part("skin", "skin", topology.subdivide[uv_map.source], uv_map.triangles, skin_uv),
+        _skin(model, mean),
         part("mouth", "mouth", topology.mouth.operator, topology.mouth.triangles),
     ]
     sockets = topology.sockets
@@ -85,6 +92,17 @@ def build_parts(model: HeadModel) -> list[TemplatePart]:
         vertices, quads = compact(topology.vertex_count, topology.parts[name])
         parts.append(part(name, "lash", identity[vertices], triangulate(quads), _lash_uv(model, vertices)))
     return parts
+
+
+def _skin(model: HeadModel, mean: np.ndarray) -> TemplatePart:
+    """The skin down to the neckline."""
+    uv_map = model.uv_map
+    operator = model.topology.subdivide[uv_map.source]
+    heights = height_above_neckline(operator @ mean)
+    rows, triangles, renumbered = cut_below(heights, uv_map.triangles)
+    uv = rows @ np.stack([uv_map.uv[:, 0], 1 - uv_map.uv[:, 1]], 1)
+    flat = sp.kron(rows @ operator, sp.identity(3), format="csr")
+    return TemplatePart("skin", "skin", flat, np.zeros((len(uv), 3)), triangles, uv, renumbered)
 
 
 def join_vertices(parts: list[TemplatePart], vertices: np.ndarray) -> np.ndarray:
@@ -151,7 +169,8 @@ def expression_offsets(model: HeadModel, parts: list[TemplatePart], mean: np.nda
 
 def landmark_points(parts: list[TemplatePart]) -> tuple[np.ndarray, np.ndarray]:
     """Triangles (of the joined list) int [478] and barycentric coordinates [478, 3] of the landmarks."""
-    triangles, bary = (list(values) for values in skin_landmarks())
+    skin_triangles, skin_bary = skin_landmarks()
+    triangles, bary = list(parts[0].renumbered[skin_triangles]), list(skin_bary)
     starts = np.cumsum([0] + [len(part.triangles) for part in parts])
     names = [part.name for part in parts]
     directions, _ = eye_cap(24, 14)

@@ -36,6 +36,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         if name == "recipe":
             parser.add_argument("--processes", type=int, default=0, help="data generation: 0 for one per core")
         parser.set_defaults(run=function)
+    head = subparsers.add_parser("export-head", help="put another template head into a bundle; nothing is trained")
+    head.add_argument("--template", type=Path, required=True, metavar="DIR", help="folder that 'template' wrote")
+    head.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, metavar="DIR", help="default models/base")
+    head.set_defaults(run=_export_head)
     _register_heldout(subparsers)
 
 
@@ -100,6 +104,13 @@ def _export(args: argparse.Namespace) -> None:
     folder = _bundle(args, workspace.work)
     export(workspace, folder)
     print(f"wrote {folder}")
+
+
+def _export_head(args: argparse.Namespace) -> None:
+    from fitdiff.export.exporter import export_head
+
+    export_head(args.template, args.bundle)
+    print(f"wrote {args.bundle}")
 
 
 def _evaluate(args: argparse.Namespace) -> None:

@@ -120,7 +120,7 @@ class HeldOutWriter:
         self.generator = FaceGenerator(model, PAINTED_SIZE)
         self.detector = FaceDetector(bundle, SHORT_RANGE)
         self.basis = load_shape_basis(model)
-        self.parts = build_parts(model)
+        self.parts = build_parts(model, self.basis.mean)
         mean, expected = join_vertices(self.parts, self.basis.mean) * METRES, bundle_template(bundle)[0].positions
         if mean.shape != expected.shape or np.abs(mean - expected).max() > MEAN_TOLERANCE:
             raise DatasetError(f"{bundle}: its template head is not the one of this generator; export the bundle again")
