@@ -318,9 +318,9 @@ fn shoot(
     sheet.pending = true;
     commands.spawn(Screenshot::image(sheet.target.clone())).observe(
         |captured: On<ScreenshotCaptured>, mut sheet: ResMut<Sheet>, mut exit: MessageWriter<AppExit>| {
-            match captured.image.clone().try_into_dynamic() {
-                Ok(picture) => sheet.tiles.push(picture.to_rgb8()),
-                Err(error) => fail(&mut exit, &error.to_string()),
+            match common::pixels(&captured.image) {
+                Ok(picture) => sheet.tiles.push(picture),
+                Err(reason) => fail(&mut exit, &reason),
             }
             (sheet.posed, sheet.pending) = (false, false);
         },

@@ -202,9 +202,9 @@ fn shoot(
     pictures.pending = true;
     commands.spawn(Screenshot::image(pictures.target.clone())).observe(
         |captured: On<ScreenshotCaptured>, mut pictures: ResMut<Pictures>, mut exit: MessageWriter<AppExit>| {
-            match captured.image.clone().try_into_dynamic() {
-                Ok(picture) => pictures.taken.push(picture.to_rgb8()),
-                Err(error) => fail(&mut exit, &error.to_string()),
+            match common::pixels(&captured.image) {
+                Ok(picture) => pictures.taken.push(picture),
+                Err(reason) => fail(&mut exit, &reason),
             }
             (pictures.turned_at, pictures.pending) = (None, false);
         },

@@ -203,9 +203,9 @@ fn take(
     pictures.pending = true;
     commands.spawn(Screenshot::image(target.0.clone())).observe(
         |captured: On<ScreenshotCaptured>, mut pictures: ResMut<Pictures>, mut exit: MessageWriter<AppExit>| {
-            match captured.image.clone().try_into_dynamic() {
-                Ok(image) => pictures.taken.push(image.to_rgb8()),
-                Err(error) => fail(&mut exit, &error.to_string()),
+            match common::pixels(&captured.image) {
+                Ok(picture) => pictures.taken.push(picture),
+                Err(reason) => fail(&mut exit, &reason),
             }
             (pictures.posed, pictures.pending) = (false, false);
         },

@@ -21,6 +21,7 @@ use bevy::{
     window::ExitCondition,
     winit::WinitPlugin,
 };
+use image::RgbImage;
 
 /// Frames in which nothing is compiled before a picture is taken: what is uploaded in one is drawn in the next.
 const QUIET_FRAMES: usize = 6;
@@ -104,12 +105,16 @@ pub fn fail(exit: &mut MessageWriter<AppExit>, reason: &str) {
     exit.write(AppExit::error());
 }
 
+/// The pixels of a captured picture.
+pub fn pixels(image: &Image) -> Result<RgbImage, String> {
+    image.clone().try_into_dynamic().map(|picture| picture.to_rgb8()).map_err(|error| error.to_string())
+}
+
 /// Writes a captured picture.
 pub fn save(image: &Image, path: &Path) -> Result<(), String> {
-    let pixels = image.clone().try_into_dynamic().map_err(|error| error.to_string())?;
+    let pixels = pixels(image)?;
     create_parent(path)?;
-    let written = pixels.to_rgb8().save(path);
-    written.map_err(|error| format!("{} cannot be written: {error}", path.display()))
+    pixels.save(path).map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
 /// Makes the folder that a file goes to.

@@ -175,6 +175,8 @@ fn beats(saved: &Path, exported: &Path) -> Vec<Beat> {
         Shoot("undone"),
         Press(egui::Modifiers::COMMAND | egui::Modifiers::SHIFT, egui::Key::Z),
         Click("Happy"),
+        Click("Single movements"),
+        Slide("Eye blink left", 1.0),
         Click("Evening"),
         Show("Without my changes"),
         Until("the smile", rests),

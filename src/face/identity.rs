@@ -154,8 +154,7 @@ impl ChipCutter {
 
     /// Where the chip of a face lies in its photo.
     pub(super) fn placement(&self, landmarks: &FaceLandmarks) -> ChipPlacement {
-        let Affine { linear, offset } = chip_map(landmarks, &self.template, self.side).0;
-        ChipPlacement { linear, offset }
+        ChipPlacement::new(landmarks, &self.template, self.side)
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod app;
+pub mod faces;
 
 use std::{
     path::{Path, PathBuf},
