@@ -10,7 +10,7 @@ use super::{
     landmark_loss::{landmark, landmark_loss},
     light,
     losses::{self, Composite},
-    render::{DEFAULT_ROUGHNESS, Scene, ShLight, expression_gradient},
+    render::{ShLight, expression_gradient},
 };
 use crate::{
     diffusion::{DecodedMaps, Decoder, DiffusionError, Latents},
@@ -178,16 +178,7 @@ impl<'a> Guide<'a> {
         let geometry = head.geometry.moved(&head.surface, posed.clone());
         let textures = surface_maps(maps, decoded);
         let view = target.view(&self.fit.camera, &self.fit.pose, self.options.supersampling);
-        let mut scene = Scene {
-            surface: &head.surface,
-            geometry: &geometry,
-            maps: &textures,
-            looks: &head.looks,
-            occlusion: Some(&head.occlusion),
-            light: self.light,
-            roughness: DEFAULT_ROUGHNESS,
-            view,
-        };
+        let mut scene = head.scene(&geometry, &textures, self.light, view);
         let visibility = scene.visibility();
         let survey = scene.survey(&visibility, &head.mask);
         scene.light = light::solve(&survey, &target.linear, &survey.mask);

@@ -8,7 +8,7 @@ use super::{
     eye_colour,
     landmarks::LandmarkFitter,
     occlusion,
-    render::{Geometry, PartLook, Surface, SurfaceMaps, Texels},
+    render::{DEFAULT_ROUGHNESS, Geometry, PartLook, Scene, ShLight, Surface, SurfaceMaps, Texels, View},
 };
 use crate::{
     bundle::{Blendshape, ColourSpace, Maps, TemplateEyes, TemplateHead},
@@ -68,6 +68,20 @@ impl FittingHead {
         let mask = (0..map_size * map_size).map(inside).collect();
         let landmarks = LandmarkFitter::new(&template);
         Self { template, surface, geometry, looks, occlusion, mask, landmarks }
+    }
+
+    /// The head with this geometry and surface, in this light, as it is seen here.
+    pub fn scene<'a>(&'a self, geometry: &'a Geometry, maps: &'a SurfaceMaps, light: ShLight, view: View) -> Scene<'a> {
+        Scene {
+            surface: &self.surface,
+            geometry,
+            maps,
+            looks: &self.looks,
+            occlusion: Some(&self.occlusion),
+            light,
+            roughness: DEFAULT_ROUGHNESS,
+            view,
+        }
     }
 
     /// The template head.

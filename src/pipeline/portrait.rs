@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use super::AvatarData;
 use crate::fitting::{
     FittingHead, colour,
-    render::{DEFAULT_ROUGHNESS, Geometry, Scene, ShLight, SurfaceMaps, View},
+    render::{Geometry, ShLight, SurfaceMaps, View},
 };
 
 impl AvatarData {
@@ -31,16 +31,7 @@ impl AvatarData {
             normals: maps.normals.clone(),
         };
         let geometry = Geometry::new(head.surface(), self.head.posed(&self.vertices, expression));
-        let scene = Scene {
-            surface: head.surface(),
-            geometry: &geometry,
-            maps: &maps,
-            looks: head.looks(),
-            occlusion: Some(head.occlusion()),
-            light,
-            roughness: DEFAULT_ROUGHNESS,
-            view,
-        };
+        let scene = head.scene(&geometry, &maps, light, view);
         let rendering = scene.render(&scene.visibility());
         let behind = colour::to_linear(Vec3::from(background.map(f32::from)) / 255.0);
         RgbImage::from_fn(view.width as u32, view.height as u32, |x, y| {
