@@ -3,12 +3,15 @@
 //! `cargo bench --profile dev --bench face`: the dev profile is optimised and shares its build of Bevy with the tests. The
 //! embedded backend is measured always, ONNX Runtime where it is found.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::{hint::black_box, path::Path, time::Duration};
 
 use bevy_fitdiff::{
     bundle::Bundle,
     face::{self, FaceAnalyser, FaceChoice, PhotoLimits},
-    runtime::{BackendChoice, CancelToken, Runtime, RuntimeOptions},
+    runtime::CancelToken,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::{RgbImage, imageops};
@@ -27,14 +30,7 @@ fn twelve_megapixels() -> RgbImage {
 
 fn benchmark(criterion: &mut Criterion) {
     let photo = twelve_megapixels();
-    for (name, backend) in [("onnxruntime", BackendChoice::OnnxRuntime), ("embedded", BackendChoice::Embedded)] {
-        let runtime = match Runtime::new(RuntimeOptions { backend, ..Default::default() }) {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                println!("{name} is not measured: {error}");
-                continue;
-            }
-        };
+    for (name, runtime) in common::runtimes() {
         println!("{}", runtime.report());
         let load = || {
             let bundle = Bundle::open(root().join("models/base")).unwrap();

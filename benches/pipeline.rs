@@ -3,13 +3,16 @@
 //! `cargo bench --profile dev --bench pipeline`: the dev profile is optimised and shares its build of Bevy with the tests.
 //! The embedded backend is measured always, ONNX Runtime where it is found.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::{hint::black_box, path::Path, time::Duration};
 
 use bevy_fitdiff::{
     bundle::Bundle,
     face::{self, PhotoLimits},
     pipeline::{GenerateOptions, GenerateRequest, Guidance, Pipeline, Source},
-    runtime::{BackendChoice, CancelToken, Runtime, RuntimeOptions},
+    runtime::CancelToken,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -19,14 +22,7 @@ fn root() -> &'static Path {
 
 fn benchmark(criterion: &mut Criterion) {
     let photo = face::open_photo(root().join("assets/selfies/astronaut.png"), &PhotoLimits::default()).unwrap();
-    for (name, backend) in [("onnxruntime", BackendChoice::OnnxRuntime), ("embedded", BackendChoice::Embedded)] {
-        let runtime = match Runtime::new(RuntimeOptions { backend, ..Default::default() }) {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                println!("{name} is not measured: {error}");
-                continue;
-            }
-        };
+    for (name, runtime) in common::runtimes() {
         println!("{}", runtime.report());
         let load = || Pipeline::load(&Bundle::open(root().join("models/base")).unwrap(), &runtime).unwrap();
         let mut group = criterion.benchmark_group(name);

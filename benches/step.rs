@@ -2,6 +2,9 @@
 //!
 //! `cargo bench --profile dev --bench step`, on ONNX Runtime where it is found and on the embedded backend.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bevy::math::{Quat, Vec3};
@@ -11,9 +14,9 @@ use bevy_fitdiff::{
     face::{self, FaceAnalyser, FaceChoice, PhotoLimits},
     fitting::{
         Fitter, FittingHead, GuidanceOptions, Guide, LossNetwork,
-        render::{DEFAULT_ROUGHNESS, Geometry, Rays, Scene, ShLight, SurfaceMaps, View},
+        render::{Geometry, Rays, ShLight, SurfaceMaps, View},
     },
-    runtime::{BackendChoice, CancelToken, Runtime, RuntimeOptions},
+    runtime::CancelToken,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -28,14 +31,7 @@ fn benchmark(criterion: &mut Criterion) {
     let photo = face::open_photo(root.join("assets/selfies/astronaut.png"), &PhotoLimits::default()).unwrap();
     let (cancel, latents) = (CancelToken::default(), Latents::zeros(LatentLayout::from(generator)));
     render(criterion, &head, generator.maps.diffuse.size);
-    for (name, backend) in [("onnxruntime", BackendChoice::OnnxRuntime), ("embedded", BackendChoice::Embedded)] {
-        let runtime = match Runtime::new(RuntimeOptions { backend, ..Default::default() }) {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                println!("{name} is not measured: {error}");
-                continue;
-            }
-        };
+    for (name, runtime) in common::runtimes() {
         let mut group = criterion.benchmark_group(name);
         group.sample_size(10).measurement_time(Duration::from_secs(3));
         let mut decoder = Decoder::load(&bundle, &runtime, generator, template.unwrap()).unwrap();
@@ -89,23 +85,15 @@ fn render(criterion: &mut Criterion, template: &Arc<TemplateHead>, size: usize) 
     let vertices = template.positions.clone();
     group.bench_function("geometry", |bencher| bencher.iter(|| Geometry::new(head.surface(), vertices.clone())));
     let geometry = Geometry::new(head.surface(), vertices);
-    let scene = Scene {
-        surface: head.surface(),
-        geometry: &geometry,
-        maps: &maps,
-        looks: head.looks(),
-        occlusion: Some(head.occlusion()),
-        light: ShLight::constant(Vec3::ONE),
-        roughness: DEFAULT_ROUGHNESS,
-        view: View {
-            rotation: Quat::from_rotation_y(0.2),
-            translation: Vec3::new(0.0, 0.0, -0.6),
-            rays: Rays::perspective(0.35, SIDE, SIDE),
-            width: SIDE,
-            height: SIDE,
-            supersampling: 2,
-        },
+    let view = View {
+        rotation: Quat::from_rotation_y(0.2),
+        translation: Vec3::new(0.0, 0.0, -0.6),
+        rays: Rays::perspective(0.35, SIDE, SIDE),
+        width: SIDE,
+        height: SIDE,
+        supersampling: 2,
     };
+    let scene = head.scene(&geometry, &maps, ShLight::constant(Vec3::ONE), view);
     let visibility = scene.visibility();
     let mask = vec![1.0; size * size];
     let seed = vec![Vec3::splat(0.1); SIDE * SIDE];

@@ -10,7 +10,7 @@ use bevy_fitdiff::{
         render::{Rays, ShLight, View},
     },
     pipeline::AvatarData,
-    runtime::{CancelToken, Runtime},
+    runtime::{BackendChoice, CancelToken, Runtime, RuntimeOptions},
 };
 use image::RgbImage;
 
@@ -19,6 +19,15 @@ const BACKGROUND: [u8; 3] = [90, 95, 100];
 
 /// Pixels along each side of pictures of heads.
 pub const SIDE: usize = 512;
+
+/// A runtime of each kind that this machine has, by name; says which is not measured.
+pub fn runtimes() -> impl Iterator<Item = (&'static str, Runtime)> {
+    let kinds = [("onnxruntime", BackendChoice::OnnxRuntime), ("embedded", BackendChoice::Embedded)];
+    kinds.into_iter().filter_map(|(name, backend)| {
+        let runtime = Runtime::new(RuntimeOptions { backend, ..Default::default() });
+        runtime.inspect_err(|error| println!("{name} is not measured: {error}")).ok().map(|runtime| (name, runtime))
+    })
+}
 
 /// Takes pictures of avatars, and looks at them as at photos.
 pub struct Eye {
