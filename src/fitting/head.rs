@@ -93,16 +93,6 @@ impl FittingHead {
     pub fn surface(&self) -> &Surface {
         &self.surface
     }
-
-    /// How the parts look, in their order.
-    pub fn looks(&self) -> &[PartLook] {
-        &self.looks
-    }
-
-    /// The share of the light around that reaches each vertex of the mean head, 0 to 1.
-    pub fn occlusion(&self) -> &[f32] {
-        &self.occlusion
-    }
 }
 
 fn look(material: &str, eyes: &TemplateEyes) -> PartLook {

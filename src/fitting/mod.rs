@@ -22,6 +22,7 @@ mod fitter;
 mod guide;
 mod head;
 mod landmark_loss;
+mod landmark_state;
 mod landmarks;
 mod light;
 mod losses;
