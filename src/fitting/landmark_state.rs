@@ -157,7 +157,7 @@ impl State {
         None
     }
 
-    fn moved(&self, change: &DVector<f64>) -> Self {
+    pub fn moved(&self, change: &DVector<f64>) -> Self {
         let turn = Vec3::new(change[0] as f32, change[1] as f32, change[2] as f32);
         let expressions = self.expression.len();
         let expression = self.expression.iter().zip(&change.as_slice()[RIGID..]);
