@@ -167,6 +167,7 @@ fn a_graph_of_another_shape_or_name_is_refused() {
     edit_manifest(dir.path(), |manifest| {
         manifest["networks"]["recogniser"]["outputs"][0]["name"] = json!("embedding");
         manifest["face"]["identity"]["embedding"] = json!("embedding");
+        manifest["generator"]["networks"].as_object_mut().unwrap().remove("regressor");
     });
     let error = load(dir.path(), "recogniser").unwrap_err();
     let BundleError::Network { source, .. } = &error else { panic!("{error}") };
@@ -227,6 +228,15 @@ fn add_generator(manifest: &mut Value) {
         networks[role] = network(one("x"), one("y"));
     }
     networks["shape_decoder"]["weights"] = json!("template.bin");
+    networks["regressor"] = network(
+        json!([tensor("descriptor", &[1, 128]), tensor("landmarks", &[1, 478, 3]), tensor("rotation", &[1, 3])]),
+        json!([
+            tensor("shape", &[1, 2]),
+            tensor("shape_deviation", &[1, 2]),
+            tensor("diffuse", &[1, 3, 16, 16]),
+            tensor("diffuse_deviation", &[1, 1, 16, 16])
+        ]),
+    );
     let map = |output: &str, channels: usize, space: &str, range: [f32; 2]| json!({"output": output, "size": 64, "channels": channels, "colour_space": space, "range": range});
     manifest["generator"] = json!({
         "version": "0.1.0", "licence": "CC0-1.0", "embedding_size": 128, "guidance_scale": 1.5,
@@ -239,7 +249,8 @@ fn add_generator(manifest: &mut Value) {
         "networks": {
             "unet": "unet", "reflectance_decoder": "reflectance_decoder",
             "reflectance_decoder_vjp": "reflectance_decoder_vjp", "shape_decoder": "shape_decoder",
-            "shape_decoder_vjp": "shape_decoder_vjp", "recogniser_features": "features", "recogniser_loss": "loss"
+            "shape_decoder_vjp": "shape_decoder_vjp", "recogniser_features": "features", "recogniser_loss": "loss",
+            "regressor": "regressor"
         },
         "perceptual_layers": [], "losses": [],
         "prefixes": {"seed": "seed_", "gradient": "grad_", "target": "target_"},
@@ -277,7 +288,7 @@ fn a_generator_that_fits_its_networks_and_head_is_accepted() {
 #[test]
 fn a_generator_that_contradicts_its_networks_or_head_is_refused_where_it_does() {
     type Edit = fn(&mut Value);
-    let edits: [(&str, Edit); 14] = [
+    let edits: [(&str, Edit); 17] = [
         ("generator.networks.unet.network", |m| m["generator"]["networks"]["unet"] = json!("nobody")),
         ("generator.embedding_size", |m| m["generator"]["embedding_size"] = json!(512)),
         ("generator.shape_latent.scale", |m| m["generator"]["shape_latent"]["scale"] = json!(0.0)),
@@ -295,6 +306,11 @@ fn a_generator_that_contradicts_its_networks_or_head_is_refused_where_it_does() 
         ("template.parts.skin", |m| m["template"]["parts"][0]["vertices"] = json!([1, 2])),
         ("template.parts", |m| m["template"]["triangles"] = json!(2)),
         ("template.sections.positions", |m| m["template"]["sections"]["positions"]["offset"] = json!(80)),
+        ("networks.regressor.outputs.shape", |m| m["networks"]["regressor"]["outputs"][0]["shape"] = json!([1, 3])),
+        ("networks.regressor.outputs.diffuse", |m| {
+            m["networks"]["regressor"]["outputs"][2]["shape"] = json!([1, 3, 24, 24]);
+        }),
+        ("networks.regressor.inputs", |m| m["networks"]["regressor"]["inputs"][2]["name"] = json!("pose")),
         ("networks.shape_decoder.weights", |m| m["networks"]["shape_decoder"]["weights"] = json!("other.bin")),
     ];
     for (wanted, edit) in edits {

@@ -9,7 +9,7 @@ use bevy_fitdiff::{
     diffusion::{DecodedMaps, Decoder, DecoderGradient, LatentLayout, Latents, NoiseSource},
     face::{FaceAnalyser, FaceChoice, Identity},
     fitting::{
-        FittingHead, HeadPose, PhotoFit,
+        Fitter, FittingHead, HeadPose, PhotoFit,
         render::{Rays, ShLight, View},
     },
     pipeline::{AvatarData, GenerateOptions, GenerateRequest, Guidance, Pipeline, RecipeSource, Source},
@@ -49,15 +49,19 @@ fn from_elsewhere(data: &AvatarData, analyser: &mut FaceAnalyser) -> Identity {
     let mut light = ShLight::constant(Vec3::splat(0.9));
     light.0[3] = Vec3::splat(0.5);
     light.0[2] = Vec3::splat(0.4);
-    let view = View {
-        rotation: Quat::from_rotation_y(15.0_f32.to_radians()),
+    seen(data, studio(15.0), light, &[], analyser)
+}
+
+/// A head and shoulders, turned by so many degrees.
+fn studio(yaw: f32) -> View {
+    View {
+        rotation: Quat::from_rotation_y(yaw.to_radians()),
         translation: Vec3::new(0.0, 0.03, -0.9),
         rays: Rays::perspective(0.45, 400, 400),
         width: 400,
         height: 400,
         supersampling: 2,
-    };
-    seen(data, view, light, &[], analyser)
+    }
 }
 
 #[test]
@@ -91,6 +95,53 @@ fn the_avatar_of_a_photo_comes_nearer_to_the_person() {
     assert!(again.maps == guided.maps && again.vertices == guided.vertices, "the photo is not needed again");
     let same = generate(&mut pipeline, Guidance::Fast);
     assert!(same.maps == guided.maps, "guidance is reproducible");
+}
+
+#[test]
+fn shape_and_tone_are_read_from_a_picture() {
+    let (runtime, bundle) = (runtime(), bundle());
+    let mut pipeline = Pipeline::load(&bundle, &runtime).unwrap();
+    let mut analyser = FaceAnalyser::load(&bundle, &runtime).unwrap();
+    let generator = bundle.manifest().generator.as_ref().unwrap();
+    let mut fitter = Fitter::load(&bundle, &runtime, generator, pipeline.head().clone()).unwrap();
+    let cancel = CancelToken::default();
+    let (mut tones, mut distances) = (Vec::new(), [0.0; 2]);
+    for seed in 1..=6 {
+        let options = GenerateOptions { steps: 10, ..Default::default() };
+        let request = GenerateRequest { source: Source::Random, seed, options };
+        let person = pipeline.generate(&request, &cancel, &mut |_| {}).unwrap();
+        let head = FittingHead::new(person.head.clone(), person.maps.size);
+        let light = ShLight::constant(Vec3::ONE);
+        let picture = person.portrait(&head, studio(10.0), light, &[], [90, 95, 100]);
+        let face = analyser.analyse(&picture, FaceChoice::MostProminent, &cancel).unwrap().face;
+        let target = fitter.target(&face, picture.dimensions(), &cancel).unwrap();
+        let reading = target.reading().expect("the default bundle has a regressor");
+
+        let known: Vec<f32> = person.latents.shape().iter().map(|value| value / person.shape_scale).collect();
+        let distance = |to: &[f32]| {
+            let square = |((a, b), deviation): ((&f32, &f32), &f32)| ((a - b) / deviation).powi(2);
+            known.iter().zip(to).zip(&reading.shape_deviation).map(square).sum::<f32>()
+        };
+        let (read, mean) = (distance(&reading.shape), distance(&vec![0.0; known.len()]));
+        println!("person {seed}: {read} from what is read, {mean} from the mean head");
+        distances = [distances[0] + read, distances[1] + mean];
+
+        // The middle of the map lies on the nose.
+        let middle = |size: usize| size * size / 2 + size / 2;
+        let own: f32 =
+            person.maps.diffuse[middle(person.maps.size)].iter().map(|value| f32::from(*value) / 255.0).sum();
+        let cells = reading.size * reading.size;
+        let read: f32 = (0..3).map(|channel| reading.diffuse[channel * cells + middle(reading.size)]).sum();
+        tones.push((own, read));
+    }
+    assert!(distances[0] < 0.95 * distances[1], "what is read is nearer than the mean head: {distances:?}");
+    let by_tone = |order: fn(&(f32, f32)) -> f32| {
+        let mut people: Vec<usize> = (0..tones.len()).collect();
+        people.sort_by(|a, b| order(&tones[*a]).total_cmp(&order(&tones[*b])));
+        [people[0], people[5]]
+    };
+    println!("{tones:?}");
+    assert_eq!(by_tone(|tone| tone.0), by_tone(|tone| tone.1), "the darkest and the lightest one: {tones:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, ShapePrior};
+use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, Regressor, ShapePrior};
 use crate::{
     bundle::{Bundle, Generator, Maps, TemplateHead},
     diffusion::{DecoderGradient, Latents},
@@ -21,6 +21,7 @@ pub struct Fitter {
     pub(super) head: FittingHead,
     pub(super) maps: Maps,
     pub(super) network: LossNetwork,
+    regressor: Option<Regressor>,
     pub(super) gradient: DecoderGradient,
     /// What clean shape coefficients are multiplied with in latents.
     pub(super) shape_scale: f32,
@@ -43,10 +44,12 @@ impl Fitter {
         let threads = runtime.report().backend.map_or(1, |backend| backend.threads);
         let threads = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "fitdiff-render".into()).build();
         let threads = threads.map_err(|error| FittingError::Threads { reason: error.to_string() })?;
+        let regressor = Regressor::load(bundle, runtime, generator, &template)?;
         Ok(Self {
             head: threads.install(|| FittingHead::new(template, generator.maps.diffuse.size)),
             maps: generator.maps.clone(),
             network: LossNetwork::load(bundle, runtime, generator)?,
+            regressor,
             gradient: DecoderGradient::load(bundle, runtime, generator)?,
             shape_scale: generator.shape_latent.scale,
             threads: Arc::new(threads),
@@ -58,7 +61,7 @@ impl Fitter {
     /// # Errors
     /// [`FittingError::Runtime`] when the recogniser fails or `cancel` is called.
     pub fn target(&mut self, face: &Face, size: (u32, u32), cancel: &CancelToken) -> Result<PhotoTarget, FittingError> {
-        PhotoTarget::new(face, size, &mut self.network, cancel)
+        PhotoTarget::new(face, size, &mut self.network, self.regressor.as_mut(), cancel)
     }
 
     /// Camera, pose and expression from the landmarks, with the shape of these latents but for a small deviation, in

@@ -57,6 +57,10 @@ pub struct Losses {
     pub photometric: f32,
     /// Landmark loss.
     pub landmarks: f32,
+    /// Distance of the shape from what the regressor reads in the photo.
+    pub shape_regression: f32,
+    /// The same of the diffuse albedo.
+    pub albedo_regression: f32,
     /// Their weighted sum.
     pub total: f32,
 }
@@ -131,9 +135,11 @@ impl<'a> Guide<'a> {
         let decoded = decoder.maps(latents, cancel)?;
         let vertices = decoder.vertices(latents, cancel)?;
         let threads = self.fitter.threads.clone();
-        let (losses, gradient) = threads.install(|| self.evaluate(&decoded, &vertices, cancel))?;
+        let (mut losses, mut gradient) = threads.install(|| self.evaluate(&decoded, &vertices, cancel))?;
+        let by_coefficients = self.regression(latents, &decoded, &mut losses, &mut gradient.maps);
         let mut reflectance = self.fitter.gradient.reflectance(latents, gradient.maps, cancel)?;
         let mut shape = self.fitter.gradient.shape(latents, &gradient.vertices, cancel)?;
+        add(&mut shape, &by_coefficients);
         let prior = self.options.weights.prior;
         let pull = |gradient: &mut [f32], values: &[f32], anchor: &[f32], deviation: f32| {
             let terms = gradient.iter_mut().zip(values.iter().zip(anchor));
@@ -155,8 +161,7 @@ impl<'a> Guide<'a> {
         let mut change = [0.0; 6];
         of_pose.step(&mut change, &gradient.pose, rates[3]);
         self.move_head(change);
-        let scale = self.fitter.shape_scale;
-        self.fit.shape = latents.shape().iter().map(|value| value / scale).collect();
+        self.fit.shape = self.coefficients(latents);
         Ok(losses)
     }
 
@@ -232,6 +237,8 @@ impl<'a> Guide<'a> {
             perceptual: seen.perceptual,
             photometric,
             landmarks,
+            shape_regression: 0.0,
+            albedo_regression: 0.0,
             total: weights.recognition * seen.identity
                 + weights.elsewhere * elsewhere
                 + weights.perceptual * seen.perceptual
@@ -248,6 +255,31 @@ impl<'a> Guide<'a> {
             pose: [turn.x, turn.y, turn.z, 0.1 * shift.x, 0.1 * shift.y, 0.1 * shift.z],
         };
         Ok((losses, gradient))
+    }
+
+    /// Adds how far the latents are from what was read in the photo to the losses, and its gradient by the maps to theirs;
+    /// returns that by the shape latents.
+    fn regression(
+        &self,
+        latents: &Latents,
+        decoded: &DecodedMaps,
+        losses: &mut Losses,
+        by_maps: &mut DecodedMaps,
+    ) -> Vec<f32> {
+        let Some(reading) = &self.target.reading else { return vec![0.0; latents.shape().len()] };
+        let LossWeights { shape_regression, albedo_regression, .. } = self.options.weights;
+        let (shape, by_shape) = reading.shape_loss(&self.coefficients(latents));
+        let (albedo, by_diffuse) = reading.diffuse_loss(decoded, &self.fitter.head.mask);
+        let diffuse = by_maps.diffuse.iter_mut().zip(&by_diffuse);
+        diffuse.for_each(|(gradient, part)| *gradient += albedo_regression * part);
+        losses.total += shape_regression * shape + albedo_regression * albedo;
+        (losses.shape_regression, losses.albedo_regression) = (shape, albedo);
+        by_shape.iter().map(|slope| shape_regression * slope / self.fitter.shape_scale).collect()
+    }
+
+    /// Shape latents in standard deviations of the shape basis.
+    fn coefficients(&self, latents: &Latents) -> Vec<f32> {
+        latents.shape().iter().map(|value| value / self.fitter.shape_scale).collect()
     }
 
     fn move_head(&mut self, change: [f32; 6]) {

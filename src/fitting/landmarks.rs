@@ -6,11 +6,13 @@
 //! serves as a start alone: on held-out faces its pull turned heads by a sixth too far.
 
 use bevy::math::{Mat3, Quat, Vec2, Vec3};
-use nalgebra::{DMatrix, DVector, Matrix3};
+use nalgebra::{DMatrix, DVector};
 
 use super::{
     Camera, FittingError, HeadPose,
     landmark_state::{DISTANCE, LANDMARK_DEVIATION, RIGID, State, Step},
+    regressor::in_space,
+    similarity::Similarity,
 };
 use crate::bundle::TemplateHead;
 
@@ -127,38 +129,15 @@ impl LandmarkFitter {
         Ok(self.finish(&state, &observed, face, centre))
     }
 
-    /// The mean head, turned and sized as the landmarks are in space (Umeyama 1991).
+    /// The mean head, turned and sized as the landmarks are in space.
     fn start(&self, observed: &[Vec3], prior: ShapePrior) -> Option<State> {
-        let count = observed.len() as f32;
-        let seen: Vec<Vec3> = observed.iter().map(|point| Vec3::new(point.x, -point.y, -point.z)).collect();
-        let (seen_mean, mean) = (seen.iter().sum::<Vec3>() / count, self.mean.iter().sum::<Vec3>() / count);
-        let mut covariance = Matrix3::<f64>::zeros();
-        let (mut spread, mut size) = (0.0_f64, 0.0_f64);
-        for (seen, point) in seen.iter().zip(&self.mean) {
-            let (seen, point) = ((seen - seen_mean).as_dvec3(), (point - mean).as_dvec3());
-            covariance += Matrix3::from_fn(|row, column| seen[row] * point[column]);
-            spread += point.length_squared();
-            size += seen.length_squared();
-        }
-        if size < 1e-6 * f64::from(count) {
-            return None;
-        }
-        let svd = covariance.svd(true, true);
-        let (left, right) = (svd.u?, svd.v_t?);
-        let mut signs = Matrix3::identity();
-        signs[(2, 2)] = (left * right).determinant().signum();
-        let turn = left * signs * right;
-        let scale = (Matrix3::from_diagonal(&svd.singular_values) * signs).trace() / spread;
-        if !(scale.is_finite() && scale > 0.0) {
-            return None;
-        }
-        let rotation = Mat3::from_cols_array(&std::array::from_fn(|i| turn[(i % 3, i / 3)] as f32));
-        let place = seen_mean / scale as f32 - rotation * mean;
+        let seen: Vec<Vec3> = observed.iter().copied().map(in_space).collect();
+        let Similarity { rotation, scale, translation } = Similarity::between(&self.mean, &seen)?;
         Some(State {
-            rotation,
-            across: place.truncate(),
+            rotation: Mat3::from_quat(rotation),
+            across: (translation / scale).truncate(),
             log_distance: DISTANCE.0.ln(),
-            log_scale: scale.ln(),
+            log_scale: f64::from(scale).ln(),
             expression: vec![0.0; self.expression.len()],
             shape: prior.mean.iter().map(|&value| value.into()).collect(),
         })

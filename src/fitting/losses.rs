@@ -28,6 +28,12 @@ pub struct LossWeights {
     /// Mean robust squared error of the landmarks, in their squared deviations of 2.2 % of the face's size. 3: all 478 of
     /// them err together, and more than shapes differ; they keep the pose from running away.
     pub landmarks: f32,
+    /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
+    /// deviations. 2, more than the likelihood as it is: the prediction that the prior holds to knows the embedding alone.
+    pub shape_regression: f32,
+    /// Mean squared distance of the diffuse albedo from what the regressor reads, likewise. 300, far fewer than there are
+    /// texels: it errs over whole regions.
+    pub albedo_regression: f32,
     /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction. 1: it is the
     /// prior as it is.
     pub prior: f32,
@@ -35,7 +41,16 @@ pub struct LossWeights {
 
 impl Default for LossWeights {
     fn default() -> Self {
-        Self { recognition: 150.0, elsewhere: 100.0, perceptual: 600.0, photometric: 300.0, landmarks: 3.0, prior: 1.0 }
+        Self {
+            recognition: 150.0,
+            elsewhere: 100.0,
+            perceptual: 600.0,
+            photometric: 300.0,
+            landmarks: 3.0,
+            shape_regression: 2.0,
+            albedo_regression: 300.0,
+            prior: 1.0,
+        }
     }
 }
 

@@ -7,9 +7,10 @@
 //! [pipeline](crate::pipeline) calls it from within the sampler, on the predicted clean latents (manifold-preserving
 //! guidance, He et al., arXiv 2311.16424), and keeps its [`PhotoFit`] with the avatar.
 //!
-//! What a photo does not tell stays the model's: hair, glasses and hard shadows are told from the bare face by the unguided
+//! What pixels do not tell is left to others: hair, glasses and hard shadows are told from the bare face by the unguided
 //! face in the photo's light, and lose their say; of the albedo, details alone are followed, since what changes slowly over
-//! a face may as well be the light.
+//! a face may as well be the light. Tone and form come from the model and from a [`Regressor`], whose [`Reading`] of the photo
+//! joins the losses.
 
 mod adam;
 mod camera;
@@ -28,7 +29,9 @@ mod light;
 mod losses;
 mod occlusion;
 mod recogniser;
+mod regressor;
 pub mod render;
+mod similarity;
 mod target;
 
 pub use camera::{Camera, HeadPose};
@@ -41,4 +44,5 @@ pub use head::FittingHead;
 pub use landmarks::{FaceFit, LandmarkFitter, ShapePrior};
 pub use losses::LossWeights;
 pub use recogniser::{Impression, LossNetwork, RecognitionLoss};
+pub use regressor::{Reading, Regressor};
 pub use target::PhotoTarget;

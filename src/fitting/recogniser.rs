@@ -10,7 +10,17 @@ use crate::{
 
 /// The recogniser's view of a chip: what a rendering is to come near to.
 #[derive(Clone, Debug, Default)]
-pub struct Impression(Vec<(String, AnyTensor)>);
+pub struct Impression {
+    /// The embedding and inner activations, by name.
+    activations: Vec<(String, AnyTensor)>,
+}
+
+impl Impression {
+    /// The embedding and inner activations, by name.
+    pub(super) fn activations(&self) -> impl Iterator<Item = (&str, &AnyTensor)> {
+        self.activations.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+}
 
 /// The recognition and perceptual losses of a chip against an [`Impression`], and their gradient.
 #[derive(Clone, Debug)]
@@ -80,11 +90,8 @@ impl LossNetwork {
         let name = self.features.spec().inputs[0].name.clone();
         let mut outputs = self.features.run(&[(&name, &self.image(chip)?)], cancel)?;
         let names = [&self.embedding].into_iter().chain(&self.layers);
-        let targets = names.map(|name| {
-            let tensor: AnyTensor = outputs.take::<f32>(name)?.into();
-            Ok((format!("{}{name}", self.prefixes.target), tensor))
-        });
-        Ok(Impression(targets.collect::<Result<_, RuntimeError>>()?))
+        let activations = names.map(|name| Ok((name.clone(), outputs.take::<f32>(name)?.into())));
+        Ok(Impression { activations: activations.collect::<Result<_, RuntimeError>>()? })
     }
 
     /// The losses of a chip, sRGB of 0 to 1, and the gradient of their sum with these weights.
@@ -104,8 +111,11 @@ impl LossNetwork {
             Ok((name, Tensor::new([1], vec![weights[index]])?.into()))
         };
         let seeds = [seed(0)?, seed(1)?];
-        let given = target.0.iter().chain(&seeds).map(|(name, tensor)| (name.as_str(), tensor));
-        let inputs: Vec<(&str, &AnyTensor)> = [(image_name.as_str(), &image)].into_iter().chain(given).collect();
+        let targets: Vec<_> =
+            target.activations().map(|(name, tensor)| (format!("{}{name}", self.prefixes.target), tensor)).collect();
+        let targets = targets.iter().map(|(name, tensor)| (name.as_str(), *tensor));
+        let seeds = seeds.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        let inputs: Vec<_> = [(image_name.as_str(), &image)].into_iter().chain(targets).chain(seeds).collect();
         let mut outputs = self.loss.run(&inputs, cancel)?;
         let mut value = |name: &str| -> Result<f32, RuntimeError> { Ok(outputs.take::<f32>(name)?.data()[0]) };
         let (identity, perceptual) = (value(&self.losses[0])?, value(&self.losses[1])?);

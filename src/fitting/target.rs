@@ -3,7 +3,7 @@
 use bevy::math::{DVec2, Vec2, Vec3};
 
 use super::{
-    Camera, FittingError, HeadPose, Impression, LossNetwork, colour,
+    Camera, FittingError, HeadPose, Impression, LossNetwork, Reading, Regressor, colour,
     render::{Rays, View},
 };
 use crate::{
@@ -27,6 +27,8 @@ pub struct PhotoTarget {
     pub(super) linear: Vec<Vec3>,
     /// What the recogniser sees in it.
     pub(super) impression: Impression,
+    /// What a regressor reads of the person.
+    pub(super) reading: Option<Reading>,
 }
 
 impl PhotoTarget {
@@ -38,18 +40,30 @@ impl PhotoTarget {
         face: &Face,
         size: (u32, u32),
         network: &mut LossNetwork,
+        regressor: Option<&mut Regressor>,
         cancel: &CancelToken,
     ) -> Result<Self, FittingError> {
         let chip: Vec<Vec3> = face.chip.pixels().map(|pixel| Vec3::from(pixel.0.map(f32::from)) / 255.0).collect();
+        let impression = network.look_at(&chip, cancel)?;
+        let reading = match regressor {
+            Some(regressor) => regressor.read(&impression, &face.landmarks, cancel)?,
+            None => None,
+        };
         Ok(Self {
             size,
             landmarks: face.landmarks.points.clone(),
             placement: face.placement,
             side: face.chip.width() as usize,
             linear: chip.iter().copied().map(colour::to_linear).collect(),
-            impression: network.look_at(&chip, cancel)?,
+            impression,
+            reading,
             chip,
         })
+    }
+
+    /// What the bundle's regressor reads of the person, where it has one.
+    pub fn reading(&self) -> Option<&Reading> {
+        self.reading.as_ref()
     }
 
     /// The head in this pose, seen through the chip's pixels.
@@ -94,6 +108,7 @@ pub(super) mod tests {
             linear: chip.iter().copied().map(colour::to_linear).collect(),
             chip,
             impression: Impression::default(),
+            reading: None,
         }
     }
 

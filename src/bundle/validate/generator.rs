@@ -48,10 +48,34 @@ impl Checker<'_> {
         match &self.manifest.template {
             Some(template) => {
                 let (found, expected) = (generator.shape_latent.coefficients, template.components);
-                self.expect(found == expected, "generator.shape_latent.coefficients", expected, found)
+                self.expect(found == expected, "generator.shape_latent.coefficients", expected, found)?;
             }
-            None => Err(self.contradiction("template", "a template head for the generator", "none")),
+            None => return Err(self.contradiction("template", "a template head for the generator", "none")),
         }
+        networks.regressor.iter().try_for_each(|regressor| self.regressor(generator, regressor))
+    }
+
+    fn regressor(&self, generator: &Generator, name: &str) -> Result<(), BundleError> {
+        let network = self.named_network("generator.networks.regressor", name)?;
+        let (coefficients, maps) = (generator.shape_latent.coefficients, &generator.maps);
+        let place = |output: &str| format!("networks.{name}.outputs.{output}");
+        let output = |name: &str| self.output(&place(name), network, name);
+        for shape in ["shape", "shape_deviation"] {
+            self.shape(&place(shape), output(shape)?, &[1, coefficients])?;
+        }
+        let diffuse = output("diffuse")?;
+        let size = diffuse.shape.last().copied().unwrap_or(0);
+        let divides = size > 0 && maps.diffuse.size.is_multiple_of(size);
+        self.expect(divides, &place("diffuse"), format!("a side that divides {}", maps.diffuse.size), diffuse)?;
+        self.shape(&place("diffuse"), diffuse, &[1, maps.diffuse.channels, size, size])?;
+        self.shape(&place("diffuse_deviation"), output("diffuse_deviation")?, &[1, 1, size, size])?;
+        let embedding = &self.manifest.face.identity.embedding;
+        let given = [embedding.as_str(), "landmarks", "rotation"];
+        let given: Vec<&str> =
+            given.into_iter().chain(generator.perceptual_layers.iter().map(String::as_str)).collect();
+        let inputs: Vec<&str> = network.inputs.iter().map(|input| input.name.as_str()).collect();
+        let fits = inputs.len() == given.len() && given.iter().all(|name| inputs.contains(name));
+        self.expect(fits, &format!("networks.{name}.inputs"), given.join(", "), inputs.join(", "))
     }
 
     fn latent_input(&self, generator: &Generator) -> Result<(), BundleError> {

@@ -17,16 +17,20 @@ from fitdiff.export.meanings import (
     DECODER_MEANINGS,
     LOSS_MEANINGS,
     MAPS,
+    REGRESSOR_MEANINGS,
     SHAPE_MEANINGS,
     UNET_MEANINGS,
     with_gradients,
 )
 from fitdiff.export.onnx_export import (
     DECODER_OUTPUTS,
+    REGRESSOR_INPUTS,
+    REGRESSOR_OUTPUTS,
     UNET_INPUTS,
     UNET_OUTPUTS,
     ReflectanceDecoder,
     export_module,
+    regressor_example,
     unet_example,
 )
 from fitdiff.export.recogniser_loss import LOSSES, TARGET_PREFIX, recogniser_features, recogniser_loss
@@ -41,6 +45,7 @@ from fitdiff.learning.config import RecipeConfig
 from fitdiff.learning.errors import RecipeError
 from fitdiff.learning.latents import LatentStatistics
 from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS
+from fitdiff.learning.regressor import Regressor
 from fitdiff.learning.schedule import Schedule
 from fitdiff.learning.unet import JointUNet
 
@@ -122,6 +127,25 @@ def export_head(template: Path, folder: Path) -> dict[str, Any]:
     writer = _Writer(folder, manifest["networks"]["shape_decoder"]["licence"])
     description = writer.shape_decoder(template, manifest["generator"]["shape_latent"]["coefficients"])
     return update_manifest(folder, name, version, licence, writer.networks, {"template": description})
+
+
+def export_regressor(regressor: Regressor, folder: Path) -> dict[str, Any]:
+    """Put a regressor into a bundle that is complete; returns the manifest.
+
+    Raises:
+        RecipeError: the bundle has no generator.
+    """
+    manifest = read_manifest(folder)
+    if "generator" not in manifest:
+        raise RecipeError(f"{folder} has no generator; export the whole bundle first")
+    name, version, licence = (manifest[key] for key in ("id", "version", "licence"))
+    writer = _Writer(folder, manifest["networks"]["shape_decoder"]["licence"])
+    writer.network(
+        "regressor", regressor, regressor_example(), REGRESSOR_INPUTS, REGRESSOR_OUTPUTS, REGRESSOR_MEANINGS, ()
+    )
+    generator = manifest["generator"]
+    generator["networks"]["regressor"] = "regressor"
+    return update_manifest(folder, name, version, licence, writer.networks, {"generator": generator})
 
 
 def _generator_section(config: RecipeConfig, model: TrainedModel) -> dict[str, Any]:

@@ -43,6 +43,17 @@ LOSS_MEANINGS = {
     **{f"target_{layer}": f"activation `{layer}` of the image to come near to" for layer in PERCEPTUAL_LAYERS},
 }
 
+REGRESSOR_MEANINGS = {
+    "descriptor": "identity embedding of the photo's chip",
+    **{layer: f"the recogniser's inner activation `{layer}` of it, NCHW" for layer in PERCEPTUAL_LAYERS},
+    "landmarks": "landmarks after the similarity to the template's, as offsets from these: metres, in its axes",
+    "rotation": "rotation from the head to the camera by that similarity: axis times angle, radians",
+    "shape": "shape coefficients of the person",
+    "shape_deviation": "their standard deviations",
+    "diffuse": "diffuse albedo RGB, NCHW, sRGB-encoded, 0 to 1: means over squares of the map's texels, not clipped",
+    "diffuse_deviation": "its standard deviation, of all channels",
+}
+
 MAPS = {
     "diffuse": {"output": "diffuse", "channels": 3, "colour_space": "srgb", "range": [0.0, 1.0]},
     "specular": {"output": "specular", "channels": 1, "colour_space": "linear", "range": [0.0, F0_MAX]},

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from fitdiff.export.graph import IR_VERSION, OPSET, constants_to_initialisers
-from fitdiff.faces.dataset import F0_MAX
+from fitdiff.faces.dataset import F0_MAX, LANDMARK_COUNT
 from fitdiff.learning.autoencoder import Decoder
 from fitdiff.learning.conditioning import EMBEDDING_SIZE
 from fitdiff.learning.latents import LatentStatistics
+from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS
 from fitdiff.learning.unet import JointUNet
 
 SMALLEST_NORMAL_Z_SQUARED = 1e-2
@@ -30,6 +31,8 @@ SMALLEST_NORMAL_Z_SQUARED = 1e-2
 UNET_INPUTS = ("reflectance", "shape", "timestep", "embedding", "conditional")
 UNET_OUTPUTS = ("reflectance_prediction", "shape_prediction")
 DECODER_OUTPUTS = ("diffuse", "specular", "normals")
+REGRESSOR_INPUTS = ("descriptor", *PERCEPTUAL_LAYERS, "landmarks", "rotation")
+REGRESSOR_OUTPUTS = ("shape", "shape_deviation", "diffuse", "diffuse_deviation")
 
 
 class ReflectanceDecoder(nn.Module):
@@ -67,15 +70,28 @@ def unet_example(unet: JointUNet, batch: int) -> tuple[Tensor, ...]:
     )
 
 
+def regressor_example() -> tuple[Tensor, ...]:
+    """Example inputs of the regressor, in the order of its arguments."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    activations = (normal(1, 32, 35, 35), normal(1, 64, 17, 17), normal(1, 128, 8, 8))
+    offsets = 0.003 * normal(1, LANDMARK_COUNT, 3)
+    return (0.1 * normal(1, EMBEDDING_SIZE), *(value.abs() for value in activations), offsets, 0.1 * normal(1, 3))
+
+
 def export_module(
     module: nn.Module, example: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str], name: str
 ) -> onnx.ModelProto:
     """Export a module for the example's shapes; initialisers carry the names of the module's state_dict."""
     module = module.eval().requires_grad_(False)
     # The exporter reports its progress on stdout and through loggers; errors are raised.
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -90,7 +106,8 @@ def export_module(
                 verbose=False,
             )
     finally:
-        quiet.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
     model = constants_to_initialisers(program.model_proto)
     for node in model.graph.node:
         del node.metadata_props[:]

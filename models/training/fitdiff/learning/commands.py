@@ -1,4 +1,4 @@
-"""Commands ``train-autoencoder``, ``train-diffusion``, ``export``, ``evaluate``, ``recipe`` and ``heldout``."""
+"""Commands of training, export, evaluation and the whole recipe, and ``heldout``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     for name, function, text in (
         ("train-autoencoder", _train_autoencoder, "train the reflectance autoencoder; run again to continue"),
         ("train-diffusion", _train_diffusion, "train the denoiser; run again to continue"),
+        ("train-regressor", _train_regressor, "make photos and train the regressor on them; run again to continue"),
         ("export", _export, "write the networks and their manifest entries to a bundle"),
+        ("export-regressor", _export_regressor, "put the trained regressor into a bundle"),
         ("evaluate", _evaluate, "write the model card's table and pictures, on held-out identities"),
         ("recipe", _recipe, "run everything from data to evaluation; run again to continue"),
     ):
@@ -31,9 +33,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of PyTorch; 0: all cores")
         parser.add_argument("--recogniser", type=Path, default=DEFAULT_RECOGNISER, metavar="ONNX")
         _add_data(parser)
-        if name in ("export", "evaluate", "recipe"):
+        if name in ("export", "export-regressor", "evaluate", "recipe"):
             parser.add_argument("--bundle", type=Path, metavar="DIR", help="bundle folder; default WORK/bundle")
-        if name == "recipe":
+        if name in ("recipe", "train-regressor"):
             parser.add_argument("--processes", type=int, default=0, help="data generation: 0 for one per core")
         parser.set_defaults(run=function)
     head = subparsers.add_parser("export-head", help="put another template head into a bundle; nothing is trained")
@@ -106,6 +108,23 @@ def _export(args: argparse.Namespace) -> None:
     print(f"wrote {folder}")
 
 
+def _train_regressor(args: argparse.Namespace) -> None:
+    from fitdiff.learning.stages import generate_photos, train_regressor
+
+    workspace = _workspace(args)
+    generate_photos(workspace, args.processes)
+    train_regressor(workspace)
+
+
+def _export_regressor(args: argparse.Namespace) -> None:
+    from fitdiff.learning.stages import export_trained_regressor
+
+    workspace = _workspace(args)
+    folder = _bundle(args, workspace.work)
+    export_trained_regressor(workspace, folder)
+    print(f"wrote {folder}")
+
+
 def _export_head(args: argparse.Namespace) -> None:
     from fitdiff.export.exporter import export_head
 
@@ -129,7 +148,9 @@ def _recipe(args: argparse.Namespace) -> None:
     generate_data(workspace, args.processes)
     train_autoencoder(workspace)
     train_diffusion(workspace)
+    _train_regressor(args)
     _export(args)
+    _export_regressor(args)
     _evaluate(args)
 
 

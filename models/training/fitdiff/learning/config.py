@@ -114,6 +114,35 @@ class DiffusionConfig:
 
 
 @dataclass(frozen=True)
+class RegressorConfig:
+    """Data, sizes and training of the regressor of shape and albedo from a photo."""
+
+    identities: int
+    """Number of training identities: the first ones of the training range."""
+    photos: int
+    """Whole photos of each."""
+    photo_size: int
+    """Side of these photos, pixels."""
+    recolourings: int
+    """How many times each photo is seen once more as another camera would expose and balance it."""
+    components: int
+    """Principal components of each kind of features."""
+    albedo_components: int
+    """Principal components of the albedo."""
+    hidden: int
+    """Width of the hidden layers."""
+    estimators: int
+    """How many are trained alike and averaged."""
+    feature_noise: float
+    """Noise on features in training, in their standard deviations."""
+    batch: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class ExportConfig:
     """What is written for the runtime."""
 
@@ -151,6 +180,7 @@ class RecipeConfig:
     data: DataConfig
     autoencoder: AutoencoderConfig
     diffusion: DiffusionConfig
+    regressor: RegressorConfig
     export: ExportConfig
     evaluation: EvaluationConfig
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fitdiff.faces.dataset import SEED_RANGES, ShardSpec
 from fitdiff.faces.template import DESCRIPTION_NAME, Template, load_template
-from fitdiff.learning.config import DataConfig
+from fitdiff.learning.config import DataConfig, RegressorConfig
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,6 @@ def generate_data(config: DataConfig, source: Path, data: Path, template: Path, 
         processes: worker processes, 0 for one per core.
     """
     from fitdiff.faces.dataset_writer import write_dataset  # needs numba, which training does without
-    from fitdiff.faces.template import write_template
 
     for split, count in (("train", config.identities), ("test", config.held_out)):
         spec = ShardSpec(
@@ -71,6 +70,39 @@ def generate_data(config: DataConfig, source: Path, data: Path, template: Path, 
             shard_size=config.shard_size,
         )
         write_dataset(source, data / split, spec, processes)
+    _write_template(source, template)
+
+
+def generate_photos(
+    data: DataConfig, config: RegressorConfig, source: Path, folder: Path, template: Path, processes: int
+) -> None:
+    """Write the data set of whole photos and the template head, or what is missing of them.
+
+    Args:
+        data: sizes of maps and shards.
+        config: numbers of people and photos.
+        source: MakeHuman source folder.
+        folder: folder of the data set.
+        template: folder of the template head.
+        processes: worker processes, 0 for one per core.
+    """
+    from fitdiff.faces.dataset_writer import write_dataset  # needs numba, which training does without
+
+    spec = ShardSpec(
+        map_size=data.map_size,
+        chips=config.photos,
+        selfie_size=config.photo_size,
+        first_seed=SEED_RANGES["train"].start,
+        count=config.identities,
+        shard_size=data.shard_size,
+    )
+    write_dataset(source, folder, spec, processes)
+    _write_template(source, template)
+
+
+def _write_template(source: Path, template: Path) -> None:
+    from fitdiff.faces.template import write_template
+
     if not (template / DESCRIPTION_NAME).exists():
         template.mkdir(parents=True, exist_ok=True)
         write_template(source, template)

@@ -8,6 +8,9 @@ Work folder::
     embeddings.npy            identity embeddings of the training chips
     latents.npz               standardised latents of the training maps
     diffusion.pt              checkpoint
+    data/photos/              data set of whole photos
+    photo-features.npz        what the face front-end says of them
+    regressor.pt              checkpoint
     test-embeddings.npy       identity embeddings of the held-out chips
     bundle/                   exported graphs and manifest (or the folder given with --bundle)
     evaluation/               table and pictures
@@ -21,8 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fitdiff.export.exporter import RECOGNISER, TrainedModel, export_bundle
+from fitdiff.export.exporter import RECOGNISER, TrainedModel, export_bundle, export_regressor
+from fitdiff.faces.dataset import iterate_shards, load_masks
+from fitdiff.faces.template import load_template
 from fitdiff.learning import sources
+from fitdiff.learning.checkpoint import load_checkpoint, save_checkpoint
 from fitdiff.learning.config import RecipeConfig
 from fitdiff.learning.data import FaceData
 from fitdiff.learning.embeddings import dataset_embeddings
@@ -30,13 +36,19 @@ from fitdiff.learning.errors import RecipeError
 from fitdiff.learning.evaluate import Subject, bundle_size, evaluate
 from fitdiff.learning.grids import write_grids
 from fitdiff.learning.latents import LatentSet, dataset_latents, load_latents
+from fitdiff.learning.photo_features import photo_features
 from fitdiff.learning.recogniser import Recogniser
+from fitdiff.learning.regressor import Regressor
 from fitdiff.learning.report import write_report
 from fitdiff.learning.schedule import Schedule
 from fitdiff.learning.sources import TemplateShape
 from fitdiff.learning.train_autoencoder import AutoencoderTraining, autoencoder_digest, load_autoencoder
 from fitdiff.learning.train_diffusion import DiffusionTraining, load_unet
+from fitdiff.learning.train_regressor import RegressorTraining, low_resolution, low_resolution_mask
 from fitdiff.learning.trainer import Runtime, run_training
+
+REGRESSOR = "regressor"
+"""Kind of the regressor's checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,16 @@ class Workspace:
         return self.work / "diffusion.pt"
 
     @property
+    def photos_path(self) -> Path:
+        """Folder of the data set of whole photos."""
+        return self.work / "data" / "photos"
+
+    @property
+    def regressor_path(self) -> Path:
+        """The trained regressor."""
+        return self.work / "regressor.pt"
+
+    @property
     def latents_path(self) -> Path:
         """The training set's latents."""
         return self.work / "latents.npz"
@@ -120,6 +142,64 @@ def train_diffusion(workspace: Workspace) -> None:
     )
     training = DiffusionTraining(workspace.config, latents, data.shapes, embeddings, workspace.runtime)
     run_training(training, workspace.diffusion_path, "diffusion")
+
+
+def generate_photos(workspace: Workspace, processes: int) -> None:
+    """Generate the whole photos that the regressor is trained on and the template head, or what is missing of them."""
+    if workspace.source is None:
+        raise RecipeError("data generation needs MakeHuman's data: give --data DIR or set its environment variable")
+    sources.generate_photos(
+        workspace.config.data,
+        workspace.config.regressor,
+        workspace.source,
+        workspace.photos_path,
+        workspace.template_path,
+        processes,
+    )
+
+
+def train_regressor(workspace: Workspace) -> None:
+    """Compute the photos' features where they are missing, then train the regressor, unless it is trained already.
+
+    The landmark network is looked for beside the recogniser.
+    """
+    digest = regressor_digest(workspace.config)
+    if load_checkpoint(workspace.regressor_path, REGRESSOR, digest) is not None:
+        return
+    template = load_template(workspace.template_path)
+    shape, masks = TemplateShape.of(template), load_masks(workspace.photos_path)
+    features = photo_features(
+        workspace.photos_path,
+        workspace.recogniser.parent,
+        workspace.load_recogniser().cpu(),
+        template.landmarks(template.positions),
+        workspace.config.regressor.recolourings,
+        workspace.work / "photo-features.npz",
+    )
+    shards = list(iterate_shards(workspace.photos_path))
+    directions = shape.directions[shape.on_face(masks["face"])]
+    training = RegressorTraining(
+        workspace.config.regressor,
+        features,
+        shapes=np.concatenate([shard.shape for shard in shards]),
+        albedo=np.concatenate([low_resolution(np.asarray(shard.maps[:, :3])) for shard in shards]),
+        skin=low_resolution_mask(masks["skin"]),
+        metric=np.einsum("vck,vcl->kl", directions, directions),
+    )
+    save_checkpoint(workspace.regressor_path, REGRESSOR, digest, training.run().state_dict())
+
+
+def export_trained_regressor(workspace: Workspace, bundle: Path) -> None:
+    """Put the trained regressor into a bundle that is complete."""
+    state = load_checkpoint(workspace.regressor_path, REGRESSOR, regressor_digest(workspace.config))
+    if state is None:
+        raise RecipeError(f"{workspace.regressor_path} does not exist; run train-regressor first")
+    export_regressor(Regressor.restore(state), bundle)
+
+
+def regressor_digest(config: RecipeConfig) -> str:
+    """What the regressor's checkpoint depends on."""
+    return config.digest("regressor")
 
 
 def _latents(workspace: Workspace) -> LatentSet:

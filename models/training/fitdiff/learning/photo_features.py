@@ -1,0 +1,136 @@
+"""What the face front-end says of photos: the inputs of the regressor.
+
+Landmarks are brought to the template head by the similarity that fits best, so that neither the photo's size nor the
+head's pose is in what is left of them; the rotation is given beside them. Of the recogniser, the descriptor and means
+of its inner activations over a coarse grid are kept: early ones know colours, late ones parts of faces.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from face_nets.chip import chip_similarity, extract_chip
+from face_nets.landmarks import FaceMesh, region_of_landmarks
+from fitdiff.faces.chips import PIXEL_CENTRE
+from fitdiff.faces.dataset import CHIP_SIZE, iterate_shards, srgb_decode, srgb_encode
+from fitdiff.faces.streams import stream
+from fitdiff.learning.checkpoint import atomic_write
+from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS, Recogniser
+
+POOLING = {"blk2": (7, 7), "blk6": (5, 3), "blk9": (2, 2)}
+"""Side and stride of the squares over which each activation is averaged: 5x5, 5x5 and 4x4 of them."""
+
+EXPOSURE, BALANCE, GAMMA = 0.35, 0.12, 0.10
+"""Deviations of the logarithms of a recoloured photo's exposure, of each channel's gain, and of its contrast."""
+
+
+def pooled(activations: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Activations [B,C,h,w] by layer to their means over each layer's grid, [B,C*n*n]."""
+    return {name: F.avg_pool2d(activations[name], *POOLING[name]).flatten(1) for name in PERCEPTUAL_LAYERS}
+
+
+def normalised_landmarks(points: np.ndarray, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of a photo as offsets from the template head's.
+
+    Args:
+        points: landmarks [478,3], x right, y down, z away from the camera, in any unit.
+        template: the mean head's landmarks [478,3], x to the person's left, y up, z to the front, metres.
+
+    Returns:
+        Offsets [478,3] in metres after the similarity that brings the points nearest to the template's (Umeyama, IEEE
+        PAMI 13(4), 1991), and the rotation from the head to the camera as a vector [3], radians.
+    """
+    seen = points * [1, -1, -1]
+    own, wanted = seen - seen.mean(0), template - template.mean(0)
+    left, spread, right = np.linalg.svd(wanted.T @ own)
+    signs = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
+    rotation = left * signs @ right
+    scale = (spread * signs).sum() / np.square(own).sum()
+    return scale * own @ rotation.T - wanted, rotation_vector(rotation.T)
+
+
+def rotation_vector(rotation: np.ndarray) -> np.ndarray:
+    """Axis times angle [3] of a rotation matrix [3,3]."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_matrix(rotation).as_rotvec()
+
+
+def recoloured(chip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A chip [150,150,3] in 0..255 as another camera would expose and balance it."""
+    gain = np.exp(EXPOSURE * rng.normal() + BALANCE * rng.normal(size=3))
+    linear = srgb_decode(chip / 255) ** np.exp(GAMMA * rng.normal()) * gain
+    return srgb_encode(linear) * 255
+
+
+def photo_features(
+    folder: Path, bundle: Path, recogniser: Recogniser, template: np.ndarray, recolourings: int, path: Path
+) -> dict[str, np.ndarray]:
+    """Features of all whole photos of a data set; computed once and kept in the file at `path`.
+
+    Args:
+        folder: a data set with whole photos.
+        bundle: folder of the bundle, for its landmark network.
+        recogniser: the bundle's.
+        template: the mean head's landmarks [478,3], metres.
+        recolourings: how many times each photo is seen once more in other colours.
+        path: file that keeps them.
+
+    Returns:
+        `landmarks` [N,C,478,3] and `rotation` [N,C,3] as :func:`normalised_landmarks` gives them, `descriptor`
+        [N,C,R,128] and the pooled activations [N,C,R,D] by layer, where C counts photos and R colourings; float32.
+    """
+    if path.exists():
+        with np.load(path) as file:
+            return dict(file)
+    mesh = FaceMesh(bundle)
+    rows: dict[str, list[np.ndarray]] = {}
+    for shard in tqdm(list(iterate_shards(folder)), desc="photo features", unit="shard", dynamic_ncols=True):
+        for person in range(len(shard)):
+            seed = int(shard.attributes["seed"][person])
+            photos = zip(shard.selfies[person], shard.points[person], strict=True)
+            views = [
+                _features(np.asarray(photo, float), points, mesh, recogniser, template, recolourings, (seed, view))
+                for view, (photo, points) in enumerate(photos)
+            ]
+            for name in views[0]:
+                rows.setdefault(name, []).append(np.stack([view[name] for view in views]))
+    features = {name: np.stack(values).astype(np.float32) for name, values in rows.items()}
+    with atomic_write(path) as file:
+        np.savez(file, **features)
+    return features
+
+
+@torch.no_grad()
+def _features(
+    photo: np.ndarray,
+    points: np.ndarray,
+    mesh: FaceMesh,
+    recogniser: Recogniser,
+    template: np.ndarray,
+    recolourings: int,
+    key: tuple[int, int],
+) -> dict[str, np.ndarray]:
+    true = np.column_stack([points - PIXEL_CENTRE, np.zeros(len(points))])
+    first = mesh.locate(photo, region_of_landmarks(true))
+    found = mesh.locate(photo, region_of_landmarks(first.points)).points
+    offsets, rotation = normalised_landmarks(found, template)
+    chip = extract_chip(photo, chip_similarity(found))
+    rng = stream(key[0], "recoloured photo", key[1])
+    chips = np.stack([chip, *(recoloured(chip, rng) for _ in range(recolourings))])
+    assert chips.shape[1:] == (CHIP_SIZE, CHIP_SIZE, 3)
+    images = torch.from_numpy(chips.astype(np.float32)).permute(0, 3, 1, 2) / 255
+    descriptor, *layers = recogniser(images, ("descriptor", *PERCEPTUAL_LAYERS))
+    activations = pooled(dict(zip(PERCEPTUAL_LAYERS, layers, strict=True)))
+    return {
+        "landmarks": offsets,
+        "rotation": rotation,
+        "descriptor": descriptor.numpy(),
+        **{name: value.numpy() for name, value in activations.items()},
+    }

@@ -1,0 +1,163 @@
+"""The regressor: what it makes of landmarks, that it learns what features tell, and its graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from learning_support import toy_config
+from scipy.spatial.transform import Rotation
+
+from fitdiff.export.check import check_forward
+from fitdiff.export.onnx_export import REGRESSOR_INPUTS, REGRESSOR_OUTPUTS, export_module, regressor_example
+from fitdiff.export.weights import store_half
+from fitdiff.learning.photo_features import normalised_landmarks, pooled, recoloured
+from fitdiff.learning.regressor import KINDS, Projection, Regressor, principal_directions
+from fitdiff.learning.train_regressor import RegressorTraining, low_resolution, low_resolution_mask
+
+PEOPLE, PHOTOS, COLOURINGS, SHAPE = 120, 2, 2, 6
+LENGTHS = {"descriptor": 128, "blk2": 800, "blk6": 1600, "blk9": 2048}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_pose_size_and_place_are_taken_out_of_landmarks() -> None:
+    rng = np.random.default_rng(0)
+    template = 0.05 * rng.normal(size=(478, 3))
+    own = template + 0.002 * rng.normal(size=template.shape)
+    turn = Rotation.from_rotvec([0.1, -0.6, 0.2])
+    photo = 900 * turn.apply(own) * [1, -1, -1] + [320, 200, 50]
+    offsets, rotation = normalised_landmarks(photo, template)
+    expected, _ = normalised_landmarks(own * [1, -1, -1], template)
+    np.testing.assert_allclose(offsets, expected, atol=1e-12)
+    assert np.abs(offsets).max() < 0.01
+    # What little the offsets themselves turn the head is in both.
+    np.testing.assert_allclose(rotation, [0.1, -0.6, 0.2], atol=2e-3)
+
+
+def test_activations_are_averaged_over_their_grid() -> None:
+    activations = {
+        "blk2": torch.arange(35 * 35, dtype=torch.float32).reshape(1, 1, 35, 35),
+        "blk6": torch.ones(1, 64, 17, 17),
+        "blk9": torch.ones(1, 128, 8, 8),
+    }
+    found = pooled(activations)
+    rows, columns = np.mgrid[0:35, 0:35]
+    expected = (35 * rows + columns).reshape(5, 7, 5, 7).mean((1, 3)).ravel()
+    np.testing.assert_allclose(found["blk2"][0], expected, rtol=1e-6)
+    assert found["blk6"].shape == (1, 1600) and found["blk9"].shape == (1, 2048)
+
+
+def test_another_camera_changes_colours_and_keeps_their_order() -> None:
+    chip = np.linspace(0, 255, 150 * 150 * 3).reshape(150, 150, 3)
+    other = recoloured(chip, np.random.default_rng(1))
+    assert np.abs(other - chip).max() > 5
+    assert 0 <= other.min() and other.max() <= 255
+    assert np.all(np.diff(other[..., 0].ravel()) >= 0)
+
+
+def test_principal_directions_are_those_of_a_singular_value_decomposition() -> None:
+    rng = np.random.default_rng(5)
+    for shape in ((60, 20), (20, 60)):
+        centred = rng.normal(size=shape) * np.geomspace(10, 0.1, shape[1])
+        centred -= centred.mean(0)
+        found, expected = principal_directions(centred, 4), np.linalg.svd(centred)[2][:4]
+        np.testing.assert_allclose(np.abs(expected @ found), np.eye(4), atol=1e-6)
+
+
+def test_projected_features_have_a_common_scale_and_a_greatest_length() -> None:
+    rng = np.random.default_rng(2)
+    features = (rng.normal(size=(500, 40)) * np.geomspace(100, 0.1, 40) + 7).astype(np.float32)
+    projection = Projection.of(features, 10)
+    projected = (features - projection.mean) @ projection.directions
+    assert projected.var(0).sum() == pytest.approx(30, rel=1e-3)
+    lengths = np.linalg.norm(projected, axis=1)
+    assert 0.005 < np.mean(lengths > projection.radius) < 0.02
+
+
+def test_features_far_outside_are_shortened() -> None:
+    widths = {kind: (length, 4) for kind, length in LENGTHS.items()}
+    model = Regressor(widths | {"landmarks": (1434, 4), "rotation": (3, 3)}, SHAPE, 4, 8, 16, 1)
+    model.rotation_directions.copy_(torch.eye(3))
+    features = {kind: torch.zeros(1, widths.get(kind, (1434, 0))[0]) for kind in KINDS} | {
+        "rotation": torch.tensor([[30.0, 0.0, 40.0]])
+    }
+    found = model.project(features)[0]
+    assert found.norm() == pytest.approx(1.0, rel=1e-3)
+    assert found.abs().max() == pytest.approx(0.8, rel=1e-3)
+
+
+def _training() -> tuple[RegressorTraining, np.ndarray]:
+    """People whose shape is in their landmarks and whose tone is in their earliest activations."""
+    rng = np.random.default_rng(3)
+    shapes = rng.normal(size=(PEOPLE, SHAPE)).astype(np.float32)
+    tone = rng.uniform(0.2, 0.8, PEOPLE)
+    to_landmarks = 0.002 * rng.normal(size=(SHAPE, 478 * 3))
+
+    def noisy(values: np.ndarray, noise: float) -> np.ndarray:
+        return (values + noise * rng.normal(size=values.shape)).astype(np.float32)
+
+    landmarks = np.repeat((shapes @ to_landmarks).reshape(PEOPLE, 1, 478, 3), PHOTOS, axis=1)
+    features = {"landmarks": noisy(landmarks, 0.001), "rotation": noisy(np.zeros((PEOPLE, PHOTOS, 3)), 0.2)}
+    for kind, length in LENGTHS.items():
+        values = np.zeros((PEOPLE, PHOTOS, COLOURINGS, length))
+        features[kind] = noisy(values + (tone[:, None, None, None] if kind == "blk2" else 0), 0.05)
+    albedo = tone[:, None, None, None] + 0.01 * rng.normal(size=(PEOPLE, 3, 64, 64))
+    skin = np.zeros((64, 64), bool)
+    skin[8:56, 8:56] = True
+    config = dataclasses.replace(
+        toy_config().regressor, components=12, albedo_components=3, hidden=32, batch=64, epochs=60
+    )
+    return RegressorTraining(config, features, shapes, albedo.astype(np.float32), skin, np.eye(SHAPE)), tone
+
+
+def test_it_learns_shape_and_albedo_and_knows_how_far_off_it_is() -> None:
+    training, tone = _training()
+    model = training.run()
+    unseen = slice(training.training * training.per_person, None)
+    repeat = np.repeat(np.arange(PEOPLE), training.per_person)[unseen]
+    projected = model.project({kind: torch.from_numpy(values) for kind, values in training.features.items()})
+    shape, components = (values.detach() for values in model.regress(projected[unseen]))
+    error = (shape - torch.from_numpy(training.shapes[repeat])).square().mean().sqrt()
+    assert error < 0.5, "the shape's own deviation is 1"
+    assert float(error) == pytest.approx(float(model.shape_deviation.square().mean().sqrt()), rel=1e-3)
+    tones = model.diffuse(components)[:, :, 20, 20].mean(1)
+    assert (tones - torch.from_numpy(tone[repeat])).square().mean().sqrt() < 0.06, "the tones' own deviation is 0.17"
+    assert 0.01 < model.diffuse_deviation[0, 0, 20, 20] < 0.06
+
+
+def test_training_again_gives_the_same() -> None:
+    first, second = (_training()[0].run().state_dict() for _ in range(2))
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=0, atol=0)
+
+
+def test_the_graph_is_the_module_and_a_state_dict_restores_it(tmp_path: Path) -> None:
+    model = Regressor.restore(_training()[0].run().state_dict())
+    example = regressor_example()
+    graph = export_module(model, example, REGRESSOR_INPUTS, REGRESSOR_OUTPUTS, "regressor")
+    assert {tuple(node.domain for node in graph.graph.node)}.issubset({("",) * len(graph.graph.node)})
+    path = tmp_path / "regressor.onnx"
+    onnx.save(store_half(graph), path)
+    errors = check_forward(path, model, example, REGRESSOR_INPUTS, REGRESSOR_OUTPUTS)
+    assert set(errors) == set(REGRESSOR_OUTPUTS)
+
+
+def test_low_resolution_is_the_mean_of_texels() -> None:
+    maps = np.random.default_rng(4).integers(0, 256, (2, 3, 128, 128), dtype=np.uint8)
+    found = low_resolution(maps)
+    assert found.shape == (2, 3, 64, 64)
+    assert found[1, 2, 5, 7] == pytest.approx(maps[1, 2, 10:12, 14:16].mean() / 255)
+    mask = np.zeros((128, 128), bool)
+    mask[:, :3] = True
+    assert low_resolution_mask(mask)[:, :2].tolist() == [[True, False]] * 64

@@ -1,0 +1,229 @@
+//! What a regressor reads of a person in a photo: shape and diffuse albedo, and how far off they may be.
+//!
+//! The denoiser is conditioned on the identity embedding, which tells who it is and little of tone and form. The landmarks
+//! and the recogniser's inner activations hold more of both. What is read from them joins the losses as an observation with
+//! a known deviation; it is also what settles the albedo's slow changes, which pixels alone cannot tell from the light.
+
+use bevy::math::Vec3;
+
+use super::{Impression, similarity::Similarity};
+use crate::{
+    bundle::{Bundle, BundleError, Generator, TemplateHead},
+    diffusion::DecodedMaps,
+    face::FaceLandmarks,
+    runtime::{AnyTensor, CancelToken, Model, Runtime, RuntimeError, Tensor},
+};
+
+/// Names of the regressor's inputs besides the recogniser's outputs.
+const INPUTS: [&str; 2] = ["landmarks", "rotation"];
+
+/// Names of its outputs.
+const OUTPUTS: [&str; 4] = ["shape", "shape_deviation", "diffuse", "diffuse_deviation"];
+
+/// A bundle's regressor.
+#[derive(Debug)]
+pub struct Regressor {
+    network: Model,
+    /// Landmarks of the mean head, metres.
+    mean: Vec<Vec3>,
+}
+
+/// What was read in a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Shape coefficients `[K]`, in standard deviations of the shape basis.
+    pub shape: Vec<f32>,
+    /// Their standard deviations `[K]`.
+    pub shape_deviation: Vec<f32>,
+    /// Side of the albedo in texels, a part of the maps' side.
+    pub size: usize,
+    /// Diffuse albedo `[3, size, size]`, in the encoding of the decoded map, of which it is the mean over squares.
+    pub diffuse: Vec<f32>,
+    /// Its standard deviation `[size, size]`.
+    pub diffuse_deviation: Vec<f32>,
+}
+
+impl Regressor {
+    /// Loads the regressor of a bundle, if it has one.
+    ///
+    /// # Errors
+    /// A [`BundleError`] when the bundle or the network cannot be used.
+    pub fn load(
+        bundle: &Bundle,
+        runtime: &Runtime,
+        generator: &Generator,
+        head: &TemplateHead,
+    ) -> Result<Option<Self>, BundleError> {
+        let Some(name) = &generator.networks.regressor else { return Ok(None) };
+        Ok(Some(Self { network: bundle.load(runtime, name)?, mean: head.landmark_positions(&head.positions) }))
+    }
+
+    /// Reads a face of a photo: of what the recogniser sees in its chip and of its landmarks.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when the network fails or `cancel` is called.
+    pub fn read(
+        &mut self,
+        seen: &Impression,
+        landmarks: &FaceLandmarks,
+        cancel: &CancelToken,
+    ) -> Result<Option<Reading>, RuntimeError> {
+        let Some((offsets, rotation)) = normalised(&landmarks.points, &self.mean) else { return Ok(None) };
+        let points = offsets.len();
+        let offsets: Vec<f32> = offsets.iter().flat_map(|offset| offset.to_array()).collect();
+        let own: [AnyTensor; 2] =
+            [Tensor::new([1, points, 3], offsets)?.into(), Tensor::new([1, 3], rotation.to_array().to_vec())?.into()];
+        let inputs: Vec<(&str, &AnyTensor)> = seen.activations().chain(INPUTS.into_iter().zip(&own)).collect();
+        let mut outputs = self.network.run(&inputs, cancel)?;
+        let mut take = |name: &str| outputs.take::<f32>(name).map(Tensor::into_data);
+        let [shape, shape_deviation, diffuse, diffuse_deviation] = OUTPUTS.map(&mut take);
+        let (shape, shape_deviation, diffuse, diffuse_deviation) =
+            (shape?, shape_deviation?, diffuse?, diffuse_deviation?);
+        let size = diffuse_deviation.len().isqrt();
+        Ok(Some(Reading { shape, shape_deviation, size, diffuse, diffuse_deviation }))
+    }
+}
+
+impl Reading {
+    /// Half the squared distance of shape coefficients in deviations, and its gradient.
+    pub(super) fn shape_loss(&self, shape: &[f32]) -> (f32, Vec<f32>) {
+        let mut loss = 0.0;
+        let gradient =
+            shape.iter().zip(self.shape.iter().zip(&self.shape_deviation)).map(|(value, (read, deviation))| {
+                let error = (value - read) / deviation;
+                loss += 0.5 * error * error;
+                error / deviation
+            });
+        let gradient = gradient.collect();
+        (loss, gradient)
+    }
+
+    /// Mean squared distance of decoded diffuse albedo in deviations, over the texels of `mask`, and its gradient by the
+    /// decoded map.
+    pub(super) fn diffuse_loss(&self, decoded: &DecodedMaps, mask: &[f32]) -> (f32, Vec<f32>) {
+        let (fine, coarse) = (decoded.size, self.size);
+        let step = fine / coarse;
+        let square = |index: usize| {
+            let corner = index / coarse * step * fine + index % coarse * step;
+            (0..step * step).map(move |i| corner + i / step * fine + i % step)
+        };
+        let share = |index: usize| square(index).map(|texel| mask[texel]).sum::<f32>() / (step * step) as f32;
+        let shares: Vec<f32> = (0..coarse * coarse).map(share).collect();
+        let unit = 1.0 / (3.0 * shares.iter().sum::<f32>()).max(1.0);
+        let mut loss = 0.0;
+        let mut gradient = vec![0.0; decoded.diffuse.len()];
+        for (channel, read) in self.diffuse.chunks_exact(coarse * coarse).enumerate() {
+            let plane = channel * fine * fine;
+            for index in (0..coarse * coarse).filter(|index| shares[*index] > 0.0) {
+                let mean =
+                    square(index).map(|texel| decoded.diffuse[plane + texel]).sum::<f32>() / (step * step) as f32;
+                let error = (mean - read[index]) / self.diffuse_deviation[index];
+                let weight = unit * shares[index];
+                loss += weight * error * error;
+                let slope = 2.0 * weight * error / self.diffuse_deviation[index] / (step * step) as f32;
+                square(index).for_each(|texel| gradient[plane + texel] = slope);
+            }
+        }
+        (loss, gradient)
+    }
+}
+
+/// Landmarks of a photo as offsets from the mean head's after the similarity that brings them nearest to these, and the
+/// rotation from the head to the camera as axis times angle. `None` when they all lie in one place.
+fn normalised(points: &[Vec3], mean: &[Vec3]) -> Option<(Vec<Vec3>, Vec3)> {
+    let seen: Vec<Vec3> = points.iter().copied().map(in_space).collect();
+    let to_head = Similarity::between(&seen, mean)?;
+    let offsets = seen.iter().zip(mean).map(|(point, mean)| to_head.apply(*point) - *mean).collect();
+    Some((offsets, to_head.rotation.inverse().to_scaled_axis()))
+}
+
+/// A landmark of a photo, with y up and z towards the camera.
+pub(super) fn in_space(point: Vec3) -> Vec3 {
+    Vec3::new(point.x, -point.y, -point.z)
+}
+
+#[cfg(test)]
+mod tests {
+    use bevy::math::Quat;
+
+    use super::*;
+
+    fn wave(count: usize, salt: f32) -> Vec<f32> {
+        (0..count).map(|i| 0.5 + 0.2 * (i as f32 * salt).sin()).collect()
+    }
+
+    fn reading() -> Reading {
+        Reading {
+            shape: wave(5, 0.9),
+            shape_deviation: wave(5, 1.7),
+            size: 4,
+            diffuse: wave(48, 0.31),
+            diffuse_deviation: wave(16, 0.77),
+        }
+    }
+
+    fn decoded(diffuse: Vec<f32>) -> DecodedMaps {
+        DecodedMaps { size: 8, diffuse, specular: Vec::new(), normals: Vec::new() }
+    }
+
+    #[test]
+    fn the_gradient_by_the_shape_is_that_of_differences() {
+        let (reading, shape) = (reading(), wave(5, 2.3));
+        let (loss, gradient) = reading.shape_loss(&shape);
+        assert!(loss > 0.0);
+        for (index, found) in gradient.into_iter().enumerate() {
+            let moved = |step: f32| {
+                let mut shape = shape.clone();
+                shape[index] += step;
+                reading.shape_loss(&shape).0
+            };
+            let difference = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            assert!((difference - found).abs() < 1e-3 * found.abs() + 1e-4, "{index}: {difference} is not {found}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_by_the_albedo_is_that_of_differences() {
+        let (reading, diffuse) = (reading(), wave(192, 0.53));
+        let mask: Vec<f32> = (0..64).map(|texel| if texel % 8 < 5 { 1.0 } else { 0.0 }).collect();
+        let (_, gradient) = reading.diffuse_loss(&decoded(diffuse.clone()), &mask);
+        for index in (0..192).step_by(7) {
+            let moved = |step: f32| {
+                let mut diffuse = diffuse.clone();
+                diffuse[index] += step;
+                reading.diffuse_loss(&decoded(diffuse), &mask).0
+            };
+            let (difference, found) = ((moved(2e-2) - moved(-2e-2)) / 4e-2, gradient[index]);
+            assert!((difference - found).abs() < 1e-3 * found.abs() + 1e-5, "{index}: {difference} is not {found}");
+        }
+        assert_eq!(gradient[6], 0.0, "a square off the mask");
+    }
+
+    #[test]
+    fn an_albedo_that_agrees_in_the_mean_has_no_loss() {
+        let mut reading = reading();
+        reading.diffuse = wave(48, 0.31);
+        let fine = |index: usize| {
+            let (plane, texel) = (index / 64, index % 64);
+            let checker = if (texel % 8 + texel / 8).is_multiple_of(2) { 0.1 } else { -0.1 };
+            reading.diffuse[plane * 16 + texel / 16 * 4 + texel % 8 / 2] + checker
+        };
+        let decoded = decoded((0..192).map(fine).collect());
+        assert!(reading.diffuse_loss(&decoded, &[1.0; 64]).0 < 1e-6);
+    }
+
+    #[test]
+    fn the_pose_is_taken_out_of_landmarks() {
+        let mean: Vec<Vec3> = (0..30)
+            .map(|i| Vec3::new((i as f32).sin(), (1.7 * i as f32).cos(), (0.6 * i as f32).sin()) * 0.07)
+            .collect();
+        let turn = Quat::from_scaled_axis(Vec3::new(0.2, -0.5, 0.1));
+        // In photo pixels: y down, z away from the camera.
+        let photo: Vec<Vec3> =
+            mean.iter().map(|point| in_space(2000.0 * (turn * *point)) + Vec3::new(300.0, 200.0, 40.0)).collect();
+        let (offsets, rotation) = normalised(&photo, &mean).unwrap();
+        assert!(offsets.iter().all(|offset| offset.length() < 1e-5), "{offsets:?}");
+        assert!(rotation.distance(Vec3::new(0.2, -0.5, 0.1)) < 1e-3, "{rotation}");
+        assert_eq!(normalised(&[Vec3::ONE; 30], &mean), None);
+    }
+}
