@@ -14,9 +14,9 @@ const LEAST_COVERAGE: f32 = 0.5;
 /// loss stands for. 0 switches a loss off. The defaults were chosen on held-out synthetic selfies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
-    /// Squared distance of the embeddings. 150: an embedding's 128 numbers are about as far off as two photos of a person.
+    /// Squared distance of the embeddings. 250: an embedding's 128 numbers are about as far off as two photos of a person.
     pub recognition: f32,
-    /// The same of the avatar at rest, turned and lit another way. 100: it keeps the likeness from being one of the photo's
+    /// The same of the avatar at rest, turned and lit another way. 150: it keeps the likeness from being one of the photo's
     /// pose and light alone, and a recogniser's idea of photos from counting for more than the pixels.
     pub elsewhere: f32,
     /// Squared distance of the recogniser's inner activations, over the photo's mean square. 600, the most telling loss for
@@ -29,9 +29,9 @@ pub struct LossWeights {
     /// them err together, and more than shapes differ; they keep the pose from running away.
     pub landmarks: f32,
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
-    /// deviations. 2, more than the likelihood as it is: the prediction that the prior holds to knows the embedding alone.
+    /// deviations. 1: it is the likelihood as it is.
     pub shape_regression: f32,
-    /// Mean squared distance of the diffuse albedo from what the regressor reads, likewise. 300, far fewer than there are
+    /// Mean squared distance of the diffuse albedo from what the regressor reads, likewise. 100, far fewer than there are
     /// texels: it errs over whole regions.
     pub albedo_regression: f32,
     /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction. 1: it is the
@@ -42,13 +42,13 @@ pub struct LossWeights {
 impl Default for LossWeights {
     fn default() -> Self {
         Self {
-            recognition: 150.0,
-            elsewhere: 100.0,
+            recognition: 250.0,
+            elsewhere: 150.0,
             perceptual: 600.0,
             photometric: 300.0,
             landmarks: 3.0,
-            shape_regression: 2.0,
-            albedo_regression: 300.0,
+            shape_regression: 1.0,
+            albedo_regression: 100.0,
             prior: 1.0,
         }
     }
