@@ -11,7 +11,6 @@ use nalgebra::{DMatrix, DVector};
 use super::{
     Camera, FittingError, HeadPose,
     landmark_state::{DISTANCE, LANDMARK_DEVIATION, RIGID, State, Step},
-    regressor::in_space,
     similarity::Similarity,
 };
 use crate::bundle::TemplateHead;
@@ -239,6 +238,11 @@ impl LandmarkFitter {
             landmark_error: mean as f32,
         }
     }
+}
+
+/// A landmark of a photo, with y up and z towards the camera.
+pub(super) fn in_space(point: Vec3) -> Vec3 {
+    Vec3::new(point.x, -point.y, -point.z)
 }
 
 /// Root mean square distance of the landmarks from their middle, in pixels.

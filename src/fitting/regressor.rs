@@ -6,7 +6,7 @@
 
 use bevy::math::Vec3;
 
-use super::{Impression, similarity::Similarity};
+use super::{Impression, landmarks::in_space, similarity::Similarity};
 use crate::{
     bundle::{Bundle, BundleError, Generator, TemplateHead},
     diffusion::DecodedMaps,
@@ -135,11 +135,6 @@ fn normalised(points: &[Vec3], mean: &[Vec3]) -> Option<(Vec<Vec3>, Vec3)> {
     let to_head = Similarity::between(&seen, mean)?;
     let offsets = seen.iter().zip(mean).map(|(point, mean)| to_head.apply(*point) - *mean).collect();
     Some((offsets, to_head.rotation.inverse().to_scaled_axis()))
-}
-
-/// A landmark of a photo, with y up and z towards the camera.
-pub(super) fn in_space(point: Vec3) -> Vec3 {
-    Vec3::new(point.x, -point.y, -point.z)
 }
 
 #[cfg(test)]

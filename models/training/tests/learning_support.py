@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fitdiff.faces.dataset import ATTRIBUTES, ShardSpec, save_spec, shard_path
+from fitdiff.faces.dataset import ATTRIBUTES, LANDMARK_COUNT, ShardSpec, save_spec, shard_path
 from fitdiff.faces.template import DESCRIPTION_NAME, F16_COMPONENTS, FILE_NAME, _pack
 from fitdiff.learning.config import RecipeConfig, load_config
 from fitdiff.learning.data import FaceData
@@ -35,7 +35,32 @@ def write_toy_dataset(folder: Path, config: RecipeConfig, count: int, first_seed
         count=count,
         shard_size=config.data.shard_size,
     )
-    rng = np.random.default_rng(first_seed)
+    _write_shards(folder, spec)
+    return FaceData(folder)
+
+
+def write_toy_photos(folder: Path, config: RecipeConfig) -> None:
+    """Write the data set of whole photos, with noise in them, in the real format."""
+    spec = ShardSpec(
+        map_size=config.data.map_size,
+        chips=config.regressor.photos,
+        selfie_size=config.regressor.photo_size,
+        count=config.regressor.identities,
+        shard_size=config.data.shard_size,
+    )
+    _write_shards(folder, spec)
+    rng = np.random.default_rng(1)
+    for index in range(spec.shard_count):
+        n, size = len(spec.seeds(index)), spec.selfie_size
+        blocks = rng.integers(0, 255, (n, spec.chips, size // 16, size // 16, 3), dtype=np.uint8)
+        path = shard_path(folder, index)
+        np.save(path / "selfies.npy", blocks.repeat(16, axis=2).repeat(16, axis=3))
+        points = size * (0.5 + 0.2 * rng.uniform(-1, 1, (n, spec.chips, LANDMARK_COUNT, 2)))
+        np.save(path / "points.npy", points.astype(np.float32))
+
+
+def _write_shards(folder: Path, spec: ShardSpec) -> None:
+    rng = np.random.default_rng(spec.first_seed)
     save_spec(folder, spec)
     size = spec.map_size
     y, x = np.mgrid[0:size, 0:size] / size - 0.5
@@ -59,7 +84,6 @@ def write_toy_dataset(folder: Path, config: RecipeConfig, count: int, first_seed
         np.save(path / "chips.npy", chips.astype(np.uint8))
         np.save(path / "attributes.npy", attributes)
         (path / "shard.json").write_text(json.dumps({"spec": asdict(spec), "count": n}))
-    return FaceData(folder)
 
 
 def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -90,8 +114,8 @@ def write_toy_template(folder: Path, components: int = 120, vertices: int = 300)
             "blendshape_start": ("u32", np.zeros(1)),
             "blendshape_vertices": ("u16", np.zeros(0)),
             "blendshape_offsets": ("f16", np.zeros((0, 3))),
-            "landmark_triangles": ("u16", np.zeros(478)),
-            "landmark_bary": ("f32", np.full((478, 3), 1 / 3)),
+            "landmark_triangles": ("u16", np.arange(LANDMARK_COUNT) % (vertices // 3)),
+            "landmark_bary": ("f32", np.full((LANDMARK_COUNT, 3), 1 / 3)),
             "masks_png": ("u8", np.frombuffer(_png(), np.uint8)),
         }
     )

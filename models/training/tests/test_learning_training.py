@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learning_support import RECOGNISER, randomise, toy_config, write_toy_dataset, write_toy_template
+from learning_support import (
+    RECOGNISER,
+    randomise,
+    toy_config,
+    write_toy_dataset,
+    write_toy_photos,
+    write_toy_template,
+)
 
 from fitdiff.errors import DatasetError
 from fitdiff.learning import checkpoint, metrics, stages
@@ -421,12 +428,18 @@ def test_the_whole_recipe_runs_at_toy_size_and_again_from_what_it_left(tmp_path:
         stages.export(space, tmp_path / "bundle")
     stages.train_diffusion(space)
     stages.export(space, tmp_path / "bundle")
+    write_toy_photos(tmp_path / "data" / "photos", config)
+    with pytest.raises(RecipeError, match="run train-regressor first"):
+        stages.export_trained_regressor(space, tmp_path / "bundle")
+    stages.train_regressor(space)
+    stages.export_trained_regressor(space, tmp_path / "bundle")
     table = stages.run_evaluation(space, tmp_path / "bundle", "the command")
     assert "diffuse PSNR" in table.read_text()
     for name in ("faces.png", "unconditional.png", "evaluation.json"):
         assert (tmp_path / "evaluation" / name).stat().st_size > 0
 
     manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    assert "regressor" in manifest["generator"]["networks"]
     for role in manifest["generator"]["networks"].values():
         network = manifest["networks"][role]
         assert (tmp_path / "bundle" / network["file"]["path"]).stat().st_size == network["file"]["bytes"]
