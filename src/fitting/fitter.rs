@@ -59,7 +59,7 @@ impl Fitter {
     /// Takes a face of a photo of `size` pixels as the target.
     ///
     /// # Errors
-    /// [`FittingError::Runtime`] when the recogniser fails or `cancel` is called.
+    /// [`FittingError::Runtime`] when the recogniser or the regressor fails or `cancel` is called.
     pub fn target(&mut self, face: &Face, size: (u32, u32), cancel: &CancelToken) -> Result<PhotoTarget, FittingError> {
         PhotoTarget::new(face, size, &mut self.network, self.regressor.as_mut(), cancel)
     }

@@ -58,7 +58,8 @@ impl Regressor {
         Ok(Some(Self { network: bundle.load(runtime, name)?, mean: head.landmark_positions(&head.positions) }))
     }
 
-    /// Reads a face of a photo: of what the recogniser sees in its chip and of its landmarks.
+    /// Reads a face of a photo, in what the recogniser sees in its chip and in its landmarks. `None` when these are not as many
+    /// as the head's, not finite, or all in one place: no head fits them.
     ///
     /// # Errors
     /// [`RuntimeError`] when the network fails or `cancel` is called.
@@ -129,8 +130,11 @@ impl Reading {
 }
 
 /// Landmarks of a photo as offsets from the mean head's after the similarity that brings them nearest to these, and the
-/// rotation from the head to the camera as axis times angle. `None` when they all lie in one place.
+/// rotation from the head to the camera as axis times angle. `None` when no similarity relates them.
 fn normalised(points: &[Vec3], mean: &[Vec3]) -> Option<(Vec<Vec3>, Vec3)> {
+    if points.len() != mean.len() {
+        return None;
+    }
     let seen: Vec<Vec3> = points.iter().copied().map(in_space).collect();
     let to_head = Similarity::between(&seen, mean)?;
     let offsets = seen.iter().zip(mean).map(|(point, mean)| to_head.apply(*point) - *mean).collect();
@@ -220,5 +224,6 @@ mod tests {
         assert!(offsets.iter().all(|offset| offset.length() < 1e-5), "{offsets:?}");
         assert!(rotation.distance(Vec3::new(0.2, -0.5, 0.1)) < 1e-3, "{rotation}");
         assert_eq!(normalised(&[Vec3::ONE; 30], &mean), None);
+        assert_eq!(normalised(&photo[1..], &mean), None);
     }
 }

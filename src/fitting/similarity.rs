@@ -3,6 +3,9 @@
 use bevy::math::{Mat3, Quat, Vec3};
 use nalgebra::Matrix3;
 
+/// Share of the squared distance from the origin below which the spread of points is rounding.
+const LEAST_SPREAD: f64 = 1e-10;
+
 /// Rotation, uniform scale and translation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Similarity {
@@ -18,14 +21,17 @@ impl Similarity {
         let count = from.len() as f32;
         let (from_mean, to_mean) = (from.iter().sum::<Vec3>() / count, to.iter().sum::<Vec3>() / count);
         let mut covariance = Matrix3::<f64>::zeros();
-        let mut spreads = [0.0_f64; 2];
+        let (mut spreads, mut sizes) = ([0.0_f64; 2], [0.0_f64; 2]);
         for (from, to) in from.iter().zip(to) {
+            sizes[0] += from.as_dvec3().length_squared();
+            sizes[1] += to.as_dvec3().length_squared();
             let (from, to) = ((*from - from_mean).as_dvec3(), (*to - to_mean).as_dvec3());
             covariance += Matrix3::from_fn(|row, column| to[row] * from[column]);
             spreads[0] += from.length_squared();
             spreads[1] += to.length_squared();
         }
-        if !spreads.iter().all(|spread| spread.is_finite() && *spread > 0.0) {
+        let spread = |(spread, size): (&f64, &f64)| spread.is_finite() && *spread > LEAST_SPREAD * size;
+        if !spreads.iter().zip(&sizes).all(spread) {
             return None;
         }
         let svd = covariance.svd(true, true);
@@ -80,7 +86,9 @@ mod tests {
 
     #[test]
     fn points_in_one_place_have_none() {
-        assert_eq!(Similarity::between(&[Vec3::ONE; 5], &points()[..5]), None);
+        for place in [Vec3::ZERO, Vec3::ONE, Vec3::new(311.7, 208.3, -41.1)] {
+            assert_eq!(Similarity::between(&[place; 13], &points()[..13]), None, "{place}");
+        }
         assert_eq!(Similarity::between(&points()[..5], &[Vec3::NAN; 5]), None);
     }
 }

@@ -35,7 +35,7 @@ impl PhotoTarget {
     /// Takes a face of a photo of `size` pixels as the target.
     ///
     /// # Errors
-    /// [`FittingError::Runtime`] when the recogniser fails or `cancel` is called.
+    /// [`FittingError::Runtime`] when the recogniser or the regressor fails or `cancel` is called.
     pub fn new(
         face: &Face,
         size: (u32, u32),

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from face_nets.chip import chip_similarity, extract_chip
 from face_nets.landmarks import FaceMesh, region_of_landmarks
 from fitdiff.faces.chips import PIXEL_CENTRE
-from fitdiff.faces.dataset import CHIP_SIZE, iterate_shards, srgb_decode, srgb_encode
+from fitdiff.faces.dataset import iterate_shards, load_spec, srgb_decode, srgb_encode
 from fitdiff.faces.streams import stream
 from fitdiff.learning.checkpoint import atomic_write
 from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS, Recogniser
@@ -72,7 +72,8 @@ def recoloured(chip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def photo_features(
     folder: Path, bundle: Path, recogniser: Recogniser, template: np.ndarray, recolourings: int, path: Path
 ) -> dict[str, np.ndarray]:
-    """Features of all whole photos of a data set; computed once and kept in the file at `path`.
+    """Features of all whole photos of a data set; computed once and kept in the file at `path`, and again
+    when it holds those of other numbers of people, photos or colourings.
 
     Args:
         folder: a data set with whole photos.
@@ -86,9 +87,11 @@ def photo_features(
         `landmarks` [N,C,478,3] and `rotation` [N,C,3] as :func:`normalised_landmarks` gives them, `descriptor`
         [N,C,R,128] and the pooled activations [N,C,R,D] by layer, where C counts photos and R colourings; float32.
     """
+    spec = load_spec(folder)
     if path.exists():
         with np.load(path) as file:
-            return dict(file)
+            if file["descriptor"].shape[:3] == (spec.count, spec.chips, 1 + recolourings):
+                return dict(file)
     mesh = FaceMesh(bundle)
     rows: dict[str, list[np.ndarray]] = {}
     for shard in tqdm(list(iterate_shards(folder)), desc="photo features", unit="shard", dynamic_ncols=True):
@@ -124,7 +127,6 @@ def _features(
     chip = extract_chip(photo, chip_similarity(found))
     rng = stream(key[0], "recoloured photo", key[1])
     chips = np.stack([chip, *(recoloured(chip, rng) for _ in range(recolourings))])
-    assert chips.shape[1:] == (CHIP_SIZE, CHIP_SIZE, 3)
     images = torch.from_numpy(chips.astype(np.float32)).permute(0, 3, 1, 2) / 255
     descriptor, *layers = recogniser(images, ("descriptor", *PERCEPTUAL_LAYERS))
     activations = pooled(dict(zip(PERCEPTUAL_LAYERS, layers, strict=True)))

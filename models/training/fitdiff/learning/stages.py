@@ -81,6 +81,12 @@ class Workspace:
         """Folder of the template head."""
         return self.work / "template"
 
+    def makehuman(self) -> Path:
+        """The MakeHuman source folder, for data generation."""
+        if self.source is None:
+            raise RecipeError("data generation needs MakeHuman's data: give --data DIR or set its environment variable")
+        return self.source
+
     def load_recogniser(self) -> Recogniser:
         """The face recogniser as a torch module."""
         if not self.recogniser.is_file():
@@ -115,10 +121,8 @@ class Workspace:
 
 def generate_data(workspace: Workspace, processes: int) -> None:
     """Generate the data sets and the template head, or what is missing of them."""
-    if workspace.source is None:
-        raise RecipeError("data generation needs MakeHuman's data: give --data DIR or set its environment variable")
     sources.generate_data(
-        workspace.config.data, workspace.source, workspace.work / "data", workspace.template_path, processes
+        workspace.config.data, workspace.makehuman(), workspace.work / "data", workspace.template_path, processes
     )
 
 
@@ -146,12 +150,10 @@ def train_diffusion(workspace: Workspace) -> None:
 
 def generate_photos(workspace: Workspace, processes: int) -> None:
     """Generate the whole photos that the regressor is trained on and the template head, or what is missing of them."""
-    if workspace.source is None:
-        raise RecipeError("data generation needs MakeHuman's data: give --data DIR or set its environment variable")
     sources.generate_photos(
         workspace.config.data,
         workspace.config.regressor,
-        workspace.source,
+        workspace.makehuman(),
         workspace.photos_path,
         workspace.template_path,
         processes,
