@@ -62,9 +62,10 @@ struct Photographed {
 }
 
 /// What is measured of an avatar. Identity distances are of the avatar in the pose of a second photo and in a light of its
-/// own, to that photo, and to the true head rendered likewise. The last two measures leave out what no photo shows: absolute
-/// size and place, and the tone.
-const MEASURES: [&str; 6] = [
+/// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. The last two
+/// measures leave out what no photo shows: absolute size and place, and the tone.
+const MEASURES: [&str; 7] = [
+    "identity, to the selfie",
     "identity, to another photo",
     "identity, to the true head",
     "shape (mm)",
@@ -150,6 +151,8 @@ impl Evaluation {
         let true_head = AvatarData { vertices: truth.clone(), maps: Arc::new(maps), ..data.clone() };
         let other = image::open(folder.join(&person.files.other_image)).expect("a second photo").to_rgb8();
         let photo = self.eye.face(&other).expect("a face in the second photo").identity;
+        let selfie = image::open(folder.join(&person.files.image)).expect("a selfie").to_rgb8();
+        let selfie = self.eye.face(&selfie).expect("a face in the selfie").identity;
         let [seen, of_truth] = [data, &true_head].map(|data| self.seen(data, &person.other));
         let distance = |to: Option<&Identity>| seen.as_ref().zip(to).map_or(f64::NAN, |(a, b)| a.distance(b).into());
         let face = |vertices: &[Vec3]| -> Vec<Vec3> {
@@ -158,6 +161,7 @@ impl Evaluation {
         let (found, truth) = (face(&data.vertices), face(&truth));
         let [albedo, pattern] = self.albedo(data, &diffuse);
         [
+            distance(Some(&selfie)),
             distance(Some(&photo)),
             distance(of_truth.as_ref()),
             vertex_error(&found, &truth),

@@ -229,7 +229,13 @@ fn add_generator(manifest: &mut Value) {
     }
     networks["shape_decoder"]["weights"] = json!("template.bin");
     networks["regressor"] = network(
-        json!([tensor("descriptor", &[1, 128]), tensor("landmarks", &[1, 478, 3]), tensor("rotation", &[1, 3])]),
+        json!([
+            tensor("descriptor", &[1, 128]),
+            tensor("landmarks", &[1, 478, 3]),
+            tensor("rotation", &[1, 3]),
+            tensor("chip", &[1, 3, 150, 150]),
+            tensor("places", &[1, 478, 2])
+        ]),
         json!([
             tensor("shape", &[1, 2]),
             tensor("shape_deviation", &[1, 2]),

@@ -17,10 +17,6 @@ use crate::{bundle::HeadMasks, pipeline::AvatarMaps};
 /// What `bevy_pbr` multiplies the specular texture's alpha with before it scales the material's reflectance.
 const SPECULAR_TEXTURE_SCALE: f32 = 0.5;
 
-/// Texels of the maps along the chart's border that are not used: a decoder's smooth layers let what lies outside, such
-/// as the grey between the lips, bleed into them.
-const BLEEDING: usize = 1;
-
 /// The maps of the skin as texels to be encoded. Those outside of the texture's chart take colours from its border.
 #[derive(Debug)]
 pub(crate) struct SkinTexels {
@@ -36,7 +32,7 @@ impl SkinTexels {
     /// Fills the maps up.
     pub fn new(maps: &AvatarMaps, masks: &HeadMasks) -> Self {
         let side = maps.size;
-        let chart = inner_texels(&masks.chart, masks.size, side);
+        let chart = masks.inner_chart(side);
         let texels = |value: &dyn Fn(usize) -> [f32; 4]| {
             let mut texels = Texels { side, values: (0..side * side).map(value).collect() };
             texels.fill_unknown(&chart);
@@ -109,17 +105,6 @@ pub(super) fn skin_material(look: &AvatarLook) -> StandardMaterial {
     }
 }
 
-/// The texels of a square of side `to` that lie, with [`BLEEDING`] texels around, in a mask of side `from`. What is
-/// beyond the square's border counts as inside.
-fn inner_texels(mask: &[bool], from: usize, to: usize) -> Vec<bool> {
-    let reach = |place: usize| {
-        let (first, end) = (place.saturating_sub(BLEEDING), (place + 1 + BLEEDING).min(to));
-        first * from / to..(end * from).div_ceil(to)
-    };
-    let inside = |index: usize| reach(index / to).all(|y| mask[y * from..][reach(index % to)].iter().all(|&is| is));
-    (0..to * to).map(inside).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,18 +148,5 @@ mod tests {
         assert_eq!(texel(&textures.diffuse), [200, 150, 120, 255]);
         assert_eq!(texel(&textures.normal), [204, 128, 230, 255]);
         assert_eq!(texel(&textures.specular)[3], 128, "a quarter of the largest F0");
-    }
-
-    #[test]
-    fn texels_beside_the_charts_border_are_left_out() {
-        // 8 x 8 texels with a hole of 2 x 2 in the middle.
-        let mask: Vec<bool> =
-            (0..64).map(|index| ![3, 4].contains(&(index / 8)) || ![3, 4].contains(&(index % 8))).collect();
-        let expected = |side: usize, hole: std::ops::Range<usize>| -> Vec<bool> {
-            (0..side * side).map(|index| !hole.contains(&(index / side)) || !hole.contains(&(index % side))).collect()
-        };
-        assert_eq!(inner_texels(&mask, 8, 8), expected(8, 2..6));
-        assert_eq!(inner_texels(&mask, 8, 16), expected(16, 5..11));
-        assert_eq!(inner_texels(&mask, 8, 4), expected(4, 0..4));
     }
 }

@@ -63,6 +63,25 @@ pub struct HeadMasks {
     pub face: Vec<bool>,
 }
 
+/// Texels of the maps along the chart's border that are not used: a decoder's smooth layers let what lies outside, such
+/// as the grey between the lips, bleed into them.
+const BLEEDING: usize = 1;
+
+impl HeadMasks {
+    /// The texels of maps of side `side` that can be relied on: those that lie on the head with the ones around them. What
+    /// is beyond the maps' border counts as on it.
+    pub fn inner_chart(&self, side: usize) -> Vec<bool> {
+        let reach = |place: usize| {
+            let (first, end) = (place.saturating_sub(BLEEDING), (place + 1 + BLEEDING).min(side));
+            first * self.size / side..(end * self.size).div_ceil(side)
+        };
+        let inside = |index: usize| {
+            reach(index / side).all(|y| self.chart[y * self.size..][reach(index % side)].iter().all(|&is| is))
+        };
+        (0..side * side).map(inside).collect()
+    }
+}
+
 impl TemplateHead {
     /// The part of this name.
     pub fn part(&self, name: &str) -> Option<&TemplatePart> {
@@ -186,5 +205,19 @@ mod tests {
         let head = Tiny::new().read().unwrap();
         assert_eq!(head.part("eye").map(|part| part.vertices), Some([3, 3]));
         assert_eq!(head.part("nose"), None);
+    }
+
+    #[test]
+    fn texels_beside_the_charts_border_are_left_out() {
+        // 8 x 8 texels with a hole of 2 x 2 in the middle.
+        let chart: Vec<bool> =
+            (0..64).map(|index| ![3, 4].contains(&(index / 8)) || ![3, 4].contains(&(index % 8))).collect();
+        let masks = HeadMasks { size: 8, skin: chart.clone(), face: chart.clone(), chart };
+        let expected = |side: usize, hole: std::ops::Range<usize>| -> Vec<bool> {
+            (0..side * side).map(|index| !hole.contains(&(index / side)) || !hole.contains(&(index % side))).collect()
+        };
+        assert_eq!(masks.inner_chart(8), expected(8, 2..6));
+        assert_eq!(masks.inner_chart(16), expected(16, 5..11));
+        assert_eq!(masks.inner_chart(4), expected(4, 0..4));
     }
 }

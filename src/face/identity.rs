@@ -67,6 +67,11 @@ impl ChipPlacement {
         self.linear * pixel + self.offset
     }
 
+    /// The place in the chip of a place in the photo, both in pixels: the inverse of [`apply`](Self::apply).
+    pub fn chip_pixel(&self, place: DVec2) -> DVec2 {
+        self.linear.inverse() * (place - self.offset)
+    }
+
     /// Photo pixels that one pixel of the chip spans; below 1, the chip is enlarged.
     pub fn scale(&self) -> f64 {
         self.linear.x_axis.length()
@@ -196,6 +201,13 @@ mod tests {
     #[test]
     fn debug_output_hides_the_embedding() {
         assert_eq!(format!("{:?}", Identity::new(vec![0.123; 128])), "Identity(128-D)");
+    }
+
+    #[test]
+    fn places_in_chip_and_photo_lead_back_to_each_other() {
+        let placement = ChipPlacement { linear: DMat2::from_angle(0.4) * 2.5, offset: DVec2::new(-13.0, 55.0) };
+        let place = DVec2::new(71.0, 22.5);
+        assert!(placement.chip_pixel(placement.apply(place)).distance(place) < 1e-9);
     }
 
     #[test]

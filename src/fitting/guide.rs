@@ -181,7 +181,8 @@ impl<'a> Guide<'a> {
         let (target, weights) = (self.target, self.options.weights);
         let posed = head.template.posed(vertices, &self.fit.expression);
         let geometry = head.geometry.moved(&head.surface, posed.clone());
-        let textures = surface_maps(maps, decoded);
+        let mut textures = surface_maps(maps, decoded);
+        head.fill_margin(&mut textures);
         let view = target.view(&self.fit.camera, &self.fit.pose, self.options.supersampling);
         let mut scene = head.scene(&geometry, &textures, self.light, view);
         let visibility = scene.visibility();
@@ -245,6 +246,7 @@ impl<'a> Guide<'a> {
                 + weights.photometric * photometric
                 + weights.landmarks * landmarks,
         };
+        head.gather_margin(&mut gradients);
         let mut by_maps = decoded_gradient(maps, decoded, &gradients.diffuse, &gradients.specular, &gradients.normals);
         head::keep_details(&mut by_maps, &head.mask);
         let gradient = Gradient {

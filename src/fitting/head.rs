@@ -7,8 +7,9 @@ use bevy::math::Vec3;
 use super::{
     eye_colour,
     landmarks::LandmarkFitter,
+    margin::Margin,
     occlusion,
-    render::{DEFAULT_ROUGHNESS, Geometry, PartLook, Scene, ShLight, Surface, SurfaceMaps, Texels, View},
+    render::{DEFAULT_ROUGHNESS, Geometry, Gradients, PartLook, Scene, ShLight, Surface, SurfaceMaps, Texels, View},
 };
 use crate::{
     bundle::{Blendshape, ColourSpace, Maps, TemplateEyes, TemplateHead},
@@ -45,6 +46,7 @@ pub struct FittingHead {
     pub(super) occlusion: Vec<f32>,
     /// Texels of the face's skin, 0 or 1.
     pub(super) mask: Vec<f32>,
+    margin: Margin,
     pub(super) landmarks: LandmarkFitter,
 }
 
@@ -66,8 +68,23 @@ impl FittingHead {
             if masks.face[texel] && masks.skin[texel] { 1.0 } else { 0.0 }
         };
         let mask = (0..map_size * map_size).map(inside).collect();
+        let margin = Margin::new(&masks.inner_chart(map_size), map_size);
         let landmarks = LandmarkFitter::new(&template);
-        Self { template, surface, geometry, looks, occlusion, mask, landmarks }
+        Self { template, surface, geometry, looks, occlusion, mask, margin, landmarks }
+    }
+
+    /// Puts the maps' values along the chart's border into the texels beside it, as the avatar's textures have them.
+    pub(crate) fn fill_margin(&self, maps: &mut SurfaceMaps) {
+        self.margin.fill(&mut maps.diffuse);
+        self.margin.fill(&mut maps.specular);
+        self.margin.fill(&mut maps.normals);
+    }
+
+    /// The transpose of [`fill_margin`](Self::fill_margin), for gradients.
+    pub(super) fn gather_margin(&self, gradients: &mut Gradients) {
+        self.margin.gather(&mut gradients.diffuse);
+        self.margin.gather(gradients.specular.as_chunks_mut::<1>().0);
+        self.margin.gather(&mut gradients.normals);
     }
 
     /// The head with this geometry and surface, in this light, as it is seen here.

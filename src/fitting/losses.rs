@@ -11,12 +11,13 @@ const SATURATED: f32 = 0.99;
 const LEAST_COVERAGE: f32 = 0.5;
 
 /// Weights of the losses. Each is a negative log likelihood up to its scale: it says how many independent observations a
-/// loss stands for. 0 switches a loss off. The defaults were chosen on held-out synthetic selfies.
+/// loss stands for. 0 switches a loss off. The defaults were chosen on held-out synthetic selfies and on real photos.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
-    /// Squared distance of the embeddings. 250: an embedding's 128 numbers are about as far off as two photos of a person.
+    /// Squared distance of the embeddings. 450: with less, the person of a real photo, who is unlike the regressor's synthetic
+    /// people, stays too far from it.
     pub recognition: f32,
-    /// The same of the avatar at rest, turned and lit another way. 150: it keeps the likeness from being one of the photo's
+    /// The same of the avatar at rest, turned and lit another way. 200: it keeps the likeness from being one of the photo's
     /// pose and light alone, and a recogniser's idea of photos from counting for more than the pixels.
     pub elsewhere: f32,
     /// Squared distance of the recogniser's inner activations, over the photo's mean square. 600, the most telling loss for
@@ -25,14 +26,14 @@ pub struct LossWeights {
     /// Mean robust squared error of the skin's pixels, in squared deviations of 0.05 (sRGB of 0 to 1). 300, far fewer than
     /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
-    /// Mean robust squared error of the landmarks, in their squared deviations of 2.2 % of the face's size. 3: all 478 of
+    /// Mean robust squared error of the landmarks, in their squared deviations of 2.2 % of the face's size. 6: all 478 of
     /// them err together, and more than shapes differ; they keep the pose from running away.
     pub landmarks: f32,
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
     /// deviations. 1: it is the likelihood as it is.
     pub shape_regression: f32,
     /// Mean squared distance of the diffuse albedo from what the regressor reads, likewise. 100, far fewer than there are
-    /// texels: it errs over whole regions.
+    /// texels: it errs over whole regions. With more, it takes a real photo's glasses for brows.
     pub albedo_regression: f32,
     /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction. 1: it is the
     /// prior as it is.
@@ -42,11 +43,11 @@ pub struct LossWeights {
 impl Default for LossWeights {
     fn default() -> Self {
         Self {
-            recognition: 250.0,
-            elsewhere: 150.0,
+            recognition: 450.0,
+            elsewhere: 200.0,
             perceptual: 600.0,
             photometric: 300.0,
-            landmarks: 3.0,
+            landmarks: 6.0,
             shape_regression: 1.0,
             albedo_regression: 100.0,
             prior: 1.0,

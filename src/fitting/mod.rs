@@ -27,6 +27,7 @@ mod landmark_state;
 mod landmarks;
 mod light;
 mod losses;
+mod margin;
 mod occlusion;
 mod recogniser;
 mod regressor;

@@ -1,8 +1,9 @@
 //! What a regressor reads of a person in a photo: shape and diffuse albedo, and how far off they may be.
 //!
 //! The denoiser is conditioned on the identity embedding, which tells who it is and little of tone and form. The landmarks
-//! and the recogniser's inner activations hold more of both. What is read from them joins the losses as an observation with
-//! a known deviation; it is also what settles the albedo's slow changes, which pixels alone cannot tell from the light.
+//! and the recogniser's inner activations hold more of both, and the chip, laid out as a texture by its landmarks, holds
+//! the skin's colours. What is read from them joins the losses as an observation with a known deviation; it is also what
+//! settles the albedo's slow changes, which pixels alone cannot tell from the light.
 
 use bevy::math::Vec3;
 
@@ -10,12 +11,12 @@ use super::{Impression, landmarks::in_space, similarity::Similarity};
 use crate::{
     bundle::{Bundle, BundleError, Generator, TemplateHead},
     diffusion::DecodedMaps,
-    face::FaceLandmarks,
+    face::Face,
     runtime::{AnyTensor, CancelToken, Model, Runtime, RuntimeError, Tensor},
 };
 
 /// Names of the regressor's inputs besides the recogniser's outputs.
-const INPUTS: [&str; 2] = ["landmarks", "rotation"];
+const INPUTS: [&str; 4] = ["landmarks", "rotation", "chip", "places"];
 
 /// Names of its outputs.
 const OUTPUTS: [&str; 4] = ["shape", "shape_deviation", "diffuse", "diffuse_deviation"];
@@ -58,22 +59,29 @@ impl Regressor {
         Ok(Some(Self { network: bundle.load(runtime, name)?, mean: head.landmark_positions(&head.positions) }))
     }
 
-    /// Reads a face of a photo, in what the recogniser sees in its chip and in its landmarks. `None` when these are not as many
-    /// as the head's, not finite, or all in one place: no head fits them.
+    /// Reads a face of a photo, in its chip, in what the recogniser sees there, and in its landmarks. `None` when these are
+    /// not as many as the head's, not finite, or all in one place: no head fits them.
     ///
     /// # Errors
     /// [`RuntimeError`] when the network fails or `cancel` is called.
     pub fn read(
         &mut self,
         seen: &Impression,
-        landmarks: &FaceLandmarks,
+        face: &Face,
         cancel: &CancelToken,
     ) -> Result<Option<Reading>, RuntimeError> {
-        let Some((offsets, rotation)) = normalised(&landmarks.points, &self.mean) else { return Ok(None) };
+        let Some((offsets, rotation)) = normalised(&face.landmarks.points, &self.mean) else { return Ok(None) };
         let points = offsets.len();
         let offsets: Vec<f32> = offsets.iter().flat_map(|offset| offset.to_array()).collect();
-        let own: [AnyTensor; 2] =
-            [Tensor::new([1, points, 3], offsets)?.into(), Tensor::new([1, 3], rotation.to_array().to_vec())?.into()];
+        let side = face.chip.width() as usize;
+        let channel = |channel: usize| face.chip.pixels().map(move |pixel| f32::from(pixel.0[channel]) / 255.0);
+        let to_chip = |point: &Vec3| face.placement.chip_pixel(point.truncate().as_dvec2()).as_vec2().to_array();
+        let own: [AnyTensor; 4] = [
+            Tensor::new([1, points, 3], offsets)?.into(),
+            Tensor::new([1, 3], rotation.to_array().to_vec())?.into(),
+            Tensor::new([1, 3, side, side], (0..3).flat_map(channel).collect())?.into(),
+            Tensor::new([1, points, 2], face.landmarks.points.iter().flat_map(to_chip).collect())?.into(),
+        ];
         let inputs: Vec<(&str, &AnyTensor)> = seen.activations().chain(INPUTS.into_iter().zip(&own)).collect();
         let mut outputs = self.network.run(&inputs, cancel)?;
         let mut take = |name: &str| outputs.take::<f32>(name).map(Tensor::into_data);

@@ -46,7 +46,7 @@ impl PhotoTarget {
         let chip: Vec<Vec3> = face.chip.pixels().map(|pixel| Vec3::from(pixel.0.map(f32::from)) / 255.0).collect();
         let impression = network.look_at(&chip, cancel)?;
         let reading = match regressor {
-            Some(regressor) => regressor.read(&impression, &face.landmarks, cancel)?,
+            Some(regressor) => regressor.read(&impression, face, cancel)?,
             None => None,
         };
         Ok(Self {

@@ -24,12 +24,13 @@ impl AvatarData {
         background: [u8; 3],
     ) -> RgbImage {
         let maps = &self.maps;
-        let maps = SurfaceMaps {
+        let mut maps = SurfaceMaps {
             size: maps.size,
             diffuse: maps.diffuse.iter().map(|rgb| rgb.map(|value| colour::linear(f32::from(value) / 255.0))).collect(),
             specular: maps.specular.clone(),
             normals: maps.normals.clone(),
         };
+        head.fill_margin(&mut maps);
         let geometry = Geometry::new(head.surface(), self.head.posed(&self.vertices, expression));
         let scene = head.scene(&geometry, &maps, light, view);
         let rendering = scene.render(&scene.visibility());

@@ -70,7 +70,7 @@ impl Checker<'_> {
         self.shape(&place("diffuse"), diffuse, &[1, maps.diffuse.channels, size, size])?;
         self.shape(&place("diffuse_deviation"), output("diffuse_deviation")?, &[1, 1, size, size])?;
         let embedding = &self.manifest.face.identity.embedding;
-        let given = [embedding.as_str(), "landmarks", "rotation"];
+        let given = [embedding.as_str(), "landmarks", "rotation", "chip", "places"];
         let given: Vec<&str> =
             given.into_iter().chain(generator.perceptual_layers.iter().map(String::as_str)).collect();
         let inputs: Vec<&str> = network.inputs.iter().map(|input| input.name.as_str()).collect();

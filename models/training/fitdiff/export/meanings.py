@@ -48,6 +48,8 @@ REGRESSOR_MEANINGS = {
     **{layer: f"the recogniser's inner activation `{layer}` of it, NCHW" for layer in PERCEPTUAL_LAYERS},
     "landmarks": "landmarks after the similarity to the template's, as offsets from these: metres, in its axes",
     "rotation": "rotation from the head to the camera by that similarity: axis times angle, radians",
+    "chip": "the chip RGB, NCHW, sRGB-encoded, 0 to 1",
+    "places": "landmarks in pixels of the chip; the centre of the first one is (0, 0)",
     "shape": "shape coefficients of the person",
     "shape_deviation": "their standard deviations",
     "diffuse": "diffuse albedo RGB, NCHW, sRGB-encoded, 0 to 1: means over squares of the map's texels, not clipped",

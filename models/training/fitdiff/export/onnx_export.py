@@ -22,7 +22,7 @@ from fitdiff.faces.dataset import F0_MAX, LANDMARK_COUNT
 from fitdiff.learning.autoencoder import Decoder
 from fitdiff.learning.conditioning import EMBEDDING_SIZE
 from fitdiff.learning.latents import LatentStatistics
-from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS
+from fitdiff.learning.recogniser import CHIP_SIZE, PERCEPTUAL_LAYERS
 from fitdiff.learning.unet import JointUNet
 
 SMALLEST_NORMAL_Z_SQUARED = 1e-2
@@ -31,7 +31,7 @@ SMALLEST_NORMAL_Z_SQUARED = 1e-2
 UNET_INPUTS = ("reflectance", "shape", "timestep", "embedding", "conditional")
 UNET_OUTPUTS = ("reflectance_prediction", "shape_prediction")
 DECODER_OUTPUTS = ("diffuse", "specular", "normals")
-REGRESSOR_INPUTS = ("descriptor", *PERCEPTUAL_LAYERS, "landmarks", "rotation")
+REGRESSOR_INPUTS = ("descriptor", *PERCEPTUAL_LAYERS, "landmarks", "rotation", "chip", "places")
 REGRESSOR_OUTPUTS = ("shape", "shape_deviation", "diffuse", "diffuse_deviation")
 
 
@@ -79,7 +79,10 @@ def regressor_example() -> tuple[Tensor, ...]:
 
     activations = (normal(1, 32, 35, 35), normal(1, 64, 17, 17), normal(1, 128, 8, 8))
     offsets = 0.003 * normal(1, LANDMARK_COUNT, 3)
-    return (0.1 * normal(1, EMBEDDING_SIZE), *(value.abs() for value in activations), offsets, 0.1 * normal(1, 3))
+    chip = torch.rand(1, 3, CHIP_SIZE, CHIP_SIZE, generator=generator)
+    places = CHIP_SIZE * torch.rand(1, LANDMARK_COUNT, 2, generator=generator)
+    embedding, rotation = 0.1 * normal(1, EMBEDDING_SIZE), 0.1 * normal(1, 3)
+    return (embedding, *(value.abs() for value in activations), offsets, rotation, chip, places)
 
 
 def export_module(

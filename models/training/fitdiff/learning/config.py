@@ -128,7 +128,7 @@ class RegressorConfig:
     components: int
     """Principal components of each kind of features."""
     albedo_components: int
-    """Principal components of the albedo."""
+    """Principal components of the coarse albedo."""
     hidden: int
     """Width of the hidden layers."""
     estimators: int
@@ -139,6 +139,11 @@ class RegressorConfig:
     epochs: int
     learning_rate: float
     weight_decay: float
+    refiner_widths: tuple[int, ...]
+    """Widths of the albedo refiner from its finest level, half the albedo's side, to its coarsest."""
+    refiner_batch: int
+    refiner_steps: int
+    refiner_learning_rate: float
     seed: int
 
 

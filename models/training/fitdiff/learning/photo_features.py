@@ -2,7 +2,8 @@
 
 Landmarks are brought to the template head by the similarity that fits best, so that neither the photo's size nor the
 head's pose is in what is left of them; the rotation is given beside them. Of the recogniser, the descriptor and means
-of its inner activations over a coarse grid are kept: early ones know colours, late ones parts of faces.
+of its inner activations over a coarse grid are kept: early ones know colours, late ones parts of faces. The chip itself
+is kept with the landmarks' places in it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from face_nets.chip import chip_similarity, extract_chip
+from face_nets.chip import chip_similarity, extract_chip, pixel_transform
 from face_nets.landmarks import FaceMesh, region_of_landmarks
 from fitdiff.faces.chips import PIXEL_CENTRE
 from fitdiff.faces.dataset import iterate_shards, load_spec, srgb_decode, srgb_encode
@@ -85,7 +86,8 @@ def photo_features(
 
     Returns:
         `landmarks` [N,C,478,3] and `rotation` [N,C,3] as :func:`normalised_landmarks` gives them, `descriptor`
-        [N,C,R,128] and the pooled activations [N,C,R,D] by layer, where C counts photos and R colourings; float32.
+        [N,C,R,128] and the pooled activations [N,C,R,D] by layer, where C counts photos and R colourings, and
+        `places` [N,C,478,2], the landmarks in pixels of the chip; float32. `chip` [N,C,3,150,150], uint8.
     """
     spec = load_spec(folder)
     if path.exists():
@@ -104,7 +106,7 @@ def photo_features(
             ]
             for name in views[0]:
                 rows.setdefault(name, []).append(np.stack([view[name] for view in views]))
-    features = {name: np.stack(values).astype(np.float32) for name, values in rows.items()}
+    features = {name: np.stack(values) for name, values in rows.items()}
     with atomic_write(path) as file:
         np.savez(file, **features)
     return features
@@ -120,19 +122,30 @@ def _features(
     recolourings: int,
     key: tuple[int, int],
 ) -> dict[str, np.ndarray]:
-    true = np.column_stack([points - PIXEL_CENTRE, np.zeros(len(points))])
-    first = mesh.locate(photo, region_of_landmarks(true))
-    found = mesh.locate(photo, region_of_landmarks(first.points)).points
+    found, chip, places = find_face(photo, points, mesh)
     offsets, rotation = normalised_landmarks(found, template)
-    chip = extract_chip(photo, chip_similarity(found))
     rng = stream(key[0], "recoloured photo", key[1])
     chips = np.stack([chip, *(recoloured(chip, rng) for _ in range(recolourings))])
     images = torch.from_numpy(chips.astype(np.float32)).permute(0, 3, 1, 2) / 255
     descriptor, *layers = recogniser(images, ("descriptor", *PERCEPTUAL_LAYERS))
     activations = pooled(dict(zip(PERCEPTUAL_LAYERS, layers, strict=True)))
     return {
-        "landmarks": offsets,
-        "rotation": rotation,
+        "landmarks": offsets.astype(np.float32),
+        "rotation": rotation.astype(np.float32),
+        "places": places.astype(np.float32),
+        "chip": np.rint(np.clip(chip, 0, 255)).astype(np.uint8).transpose(2, 0, 1),
         "descriptor": descriptor.numpy(),
         **{name: value.numpy() for name, value in activations.items()},
     }
+
+
+def find_face(photo: np.ndarray, points: np.ndarray, mesh: FaceMesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Landmarks [478,3] in photo pixels, chip [150,150,3] in 0..255 and landmarks in chip pixels [478,2] of the face
+    at these true landmarks [478,2]."""
+    true = np.column_stack([points - PIXEL_CENTRE, np.zeros(len(points))])
+    first = mesh.locate(photo, region_of_landmarks(true))
+    found = mesh.locate(photo, region_of_landmarks(first.points)).points
+    similarity = chip_similarity(found)
+    to_photo = pixel_transform(similarity)
+    places = (found[:, :2] - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
+    return found, extract_chip(photo, similarity), places

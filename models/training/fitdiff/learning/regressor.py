@@ -1,8 +1,9 @@
 """Shape and diffuse albedo of the person in a photo, by regression from what the face front-end says of it.
 
 The identity embedding tells who it is, and little else: the denoiser, conditioned on it, draws plausible relatives. The
-landmarks and the recogniser's inner activations hold more of the face's form and colours. Guidance takes what is read
-from them as an observation with a known deviation, beside the pixels.
+landmarks and the recogniser's inner activations hold more of the face's form and colours; the photo laid out as a
+texture tells the albedo from its own colours. Guidance takes what is read as an observation with a known deviation,
+beside the pixels.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fitdiff.learning.albedo_refiner import FACTOR, AlbedoRefiner
 from fitdiff.learning.photo_features import pooled
 from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS
+from fitdiff.learning.unwrapping import Unwrapping
 
 KINDS = ("descriptor", "landmarks", "rotation", *PERCEPTUAL_LAYERS)
 """Kinds of features."""
@@ -70,47 +73,71 @@ class Estimator(nn.Module):
         return self.linear(projected) + self.layers(projected)
 
 
+@dataclass(frozen=True)
+class RegressorSizes:
+    """Sizes of a regressor.
+
+    Attributes:
+        features: number of features and of components by kind.
+        shape: number of shape coefficients.
+        albedo: number of components of the coarse albedo.
+        albedo_size: side of the albedo map.
+        hidden: width of the estimators' hidden layers.
+        estimators: how many are averaged.
+        refiner: widths of the albedo refiner.
+    """
+
+    features: dict[str, tuple[int, int]]
+    shape: int
+    albedo: int
+    albedo_size: int
+    hidden: int
+    estimators: int
+    refiner: tuple[int, ...]
+
+
 class Regressor(nn.Module):
-    """Features of one photo to shape coefficients and diffuse albedo, each with its standard deviation: the mean of
-    several estimators that are trained alike."""
+    """A photo to shape coefficients and diffuse albedo, each with its standard deviation.
 
-    def __init__(
-        self, widths: dict[str, tuple[int, int]], shape: int, albedo: int, size: int, hidden: int, estimators: int
-    ) -> None:
-        """Make an untrained one.
+    Features give the shape and a coarse albedo: the mean of several estimators that are trained alike. The photo itself
+    refines the albedo.
+    """
 
-        Args:
-            widths: number of features and of components by kind.
-            shape: number of shape coefficients.
-            albedo: number of albedo components.
-            size: side of the albedo map.
-            hidden: width of the hidden layers.
-            estimators: how many are averaged.
-        """
+    def __init__(self, sizes: RegressorSizes) -> None:
+        """Make an untrained one."""
         super().__init__()
-        self.size = size
+        self.coarse = sizes.albedo_size // FACTOR
         for kind in KINDS:
-            features, components = widths[kind]
+            features, components = sizes.features[kind]
             self.register_buffer(f"{kind}_mean", torch.zeros(features))
             self.register_buffer(f"{kind}_directions", torch.zeros(features, components))
             self.register_buffer(f"{kind}_radius", torch.ones(1))
-        width = sum(components for _, components in widths.values())
-        self.outputs = (shape, albedo)
-        self.estimators = nn.ModuleList(Estimator(width, hidden, shape + albedo) for _ in range(estimators))
+        width = sum(components for _, components in sizes.features.values())
+        self.outputs = (sizes.shape, sizes.albedo)
+        self.estimators = nn.ModuleList(
+            Estimator(width, sizes.hidden, sum(self.outputs)) for _ in range(sizes.estimators)
+        )
         self.register_buffer("albedo_scale", torch.ones(1))
-        self.register_buffer("albedo_mean", torch.zeros(3 * size * size))
-        self.register_buffer("albedo_directions", torch.zeros(albedo, 3 * size * size))
-        self.register_buffer("shape_deviation", torch.ones(1, shape))
-        self.register_buffer("diffuse_deviation", torch.ones(1, 1, size, size))
+        self.register_buffer("albedo_mean", torch.zeros(3 * self.coarse**2))
+        self.register_buffer("albedo_directions", torch.zeros(sizes.albedo, 3 * self.coarse**2))
+        self.unwrapping = Unwrapping(sizes.albedo_size)
+        self.refiner = AlbedoRefiner(sizes.refiner, sizes.albedo_size)
+        self.register_buffer("shape_deviation", torch.ones(1, sizes.shape))
+        self.register_buffer("diffuse_deviation", torch.ones(1, 1, sizes.albedo_size, sizes.albedo_size))
 
     @classmethod
     def restore(cls, state: dict[str, Tensor]) -> Regressor:
         """The regressor of a state dict, whose tensors tell its sizes."""
-        widths = {kind: tuple(state[f"{kind}_directions"].shape) for kind in KINDS}
-        shape, albedo = state["shape_deviation"].shape[1], state["albedo_directions"].shape[0]
-        size, hidden = state["diffuse_deviation"].shape[-1], state["estimators.0.layers.0.bias"].shape[0]
-        estimators = sum(name.endswith(".linear.bias") for name in state)
-        model = cls(widths, shape, albedo, size, hidden, estimators)
+        sizes = RegressorSizes(
+            features={kind: tuple(state[f"{kind}_directions"].shape) for kind in KINDS},
+            shape=state["shape_deviation"].shape[1],
+            albedo=state["albedo_directions"].shape[0],
+            albedo_size=state["diffuse_deviation"].shape[-1],
+            hidden=state["estimators.0.layers.0.bias"].shape[0],
+            estimators=sum(name.startswith("estimators.") and name.endswith(".linear.bias") for name in state),
+            refiner=AlbedoRefiner.widths_of({name.removeprefix("refiner."): value for name, value in state.items()}),
+        )
+        model = cls(sizes)
         model.load_state_dict(state)
         return model.eval()
 
@@ -133,7 +160,15 @@ class Regressor(nn.Module):
         return self.split(torch.stack([estimator(projected) for estimator in self.estimators]).mean(dim=0))
 
     def forward(
-        self, descriptor: Tensor, blk2: Tensor, blk6: Tensor, blk9: Tensor, landmarks: Tensor, rotation: Tensor
+        self,
+        descriptor: Tensor,
+        blk2: Tensor,
+        blk6: Tensor,
+        blk9: Tensor,
+        landmarks: Tensor,
+        rotation: Tensor,
+        chip: Tensor,
+        places: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What is read of one photo.
 
@@ -141,6 +176,8 @@ class Regressor(nn.Module):
             descriptor: embedding [1,128].
             blk2, blk6, blk9: inner activations [1,C,h,w].
             landmarks, rotation: [1,478,3] and [1,3], as `photo_features.normalised_landmarks` gives them.
+            chip: the photo's chip [1,3,150,150], sRGB of 0 to 1.
+            places: landmarks in pixels of the chip [1,478,2].
 
         Returns:
             Shape coefficients [1,K], their deviations [1,K], diffuse albedo [1,3,S,S] (sRGB of 0 to 1, means over the
@@ -149,9 +186,10 @@ class Regressor(nn.Module):
         features = pooled({"blk2": blk2, "blk6": blk6, "blk9": blk9})
         features |= {"descriptor": descriptor, "landmarks": landmarks, "rotation": rotation}
         shape, albedo = self.regress(self.project(features))
-        return shape, self.shape_deviation, self.diffuse(albedo), self.diffuse_deviation
+        diffuse = self.refiner(self.unwrapping(chip, places), self.diffuse(albedo), rotation)
+        return shape, self.shape_deviation, diffuse, self.diffuse_deviation
 
     def diffuse(self, albedo: Tensor) -> Tensor:
-        """Albedo components [B,A] to maps [B,3,S,S]."""
+        """Albedo components [B,A] to coarse maps [B,3,S/2,S/2]."""
         flat = self.albedo_mean + (albedo * self.albedo_scale) @ self.albedo_directions
-        return flat.reshape(-1, 3, self.size, self.size)
+        return flat.reshape(-1, 3, self.coarse, self.coarse)

@@ -44,8 +44,9 @@ from fitdiff.learning.schedule import Schedule
 from fitdiff.learning.sources import TemplateShape
 from fitdiff.learning.train_autoencoder import AutoencoderTraining, autoencoder_digest, load_autoencoder
 from fitdiff.learning.train_diffusion import DiffusionTraining, load_unet
-from fitdiff.learning.train_regressor import RegressorTraining, low_resolution, low_resolution_mask
+from fitdiff.learning.train_regressor import LARGEST_SIZE, RegressorData, RegressorTraining, reduced, reduced_mask
 from fitdiff.learning.trainer import Runtime, run_training
+from fitdiff.learning.unwrapping import landmark_texture_places
 
 REGRESSOR = "regressor"
 """Kind of the regressor's checkpoint."""
@@ -180,14 +181,18 @@ def train_regressor(workspace: Workspace) -> None:
     )
     shards = list(iterate_shards(workspace.photos_path))
     directions = shape.directions[shape.on_face(masks["face"])]
-    training = RegressorTraining(
-        workspace.config.regressor,
+    size = min(LARGEST_SIZE, workspace.config.data.map_size)
+    albedo = [np.rint(reduced(np.asarray(shard.maps[:, :3]), size)).astype(np.uint8) for shard in shards]
+    data = RegressorData(
         features,
         shapes=np.concatenate([shard.shape for shard in shards]),
-        albedo=np.concatenate([low_resolution(np.asarray(shard.maps[:, :3])) for shard in shards]),
-        skin=low_resolution_mask(masks["skin"]),
+        albedo=np.concatenate(albedo),
+        chart=reduced_mask(masks["chart"], size),
+        skin=reduced_mask(masks["skin"], size),
+        places=landmark_texture_places(template),
         metric=np.einsum("vck,vcl->kl", directions, directions),
     )
+    training = RegressorTraining(workspace.config.regressor, data, workspace.runtime)
     save_checkpoint(workspace.regressor_path, REGRESSOR, digest, training.run().state_dict())
 
 
