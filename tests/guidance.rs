@@ -7,7 +7,7 @@ use std::f32::consts::PI;
 use bevy::math::{Quat, Vec3};
 use bevy_fitdiff::{
     diffusion::{DecodedMaps, Decoder, DecoderGradient, LatentLayout, Latents, NoiseSource},
-    face::{FaceAnalyser, FaceChoice, Identity},
+    face::{self, FaceAnalyser, FaceChoice, Identity, PhotoLimits},
     fitting::{
         Fitter, FittingHead, HeadPose, PhotoFit,
         render::{Rays, ShLight, View},
@@ -15,7 +15,8 @@ use bevy_fitdiff::{
     pipeline::{AvatarData, GenerateOptions, GenerateRequest, Guidance, Pipeline, RecipeSource, Source},
     runtime::{CancelToken, Runtime, RuntimeOptions},
 };
-use common::{ASTRONAUT, bundle, selfie};
+use common::{ASTRONAUT, bundle, repository, selfie, selfie_path};
+use serde::Deserialize;
 
 fn runtime() -> Runtime {
     Runtime::new(RuntimeOptions::default()).unwrap()
@@ -95,6 +96,56 @@ fn the_avatar_of_a_photo_comes_nearer_to_the_person() {
     assert!(again.maps == guided.maps && again.vertices == guided.vertices, "the photo is not needed again");
     let same = generate(&mut pipeline, Guidance::Fast);
     assert!(same.maps == guided.maps, "guidance is reproducible");
+}
+
+/// What the regressor reads in the shipped photos when its inputs are made in numpy; written by
+/// `tests/reference/regressor.py`.
+#[derive(Deserialize)]
+struct ReadingReference {
+    cells: usize,
+    photos: Vec<PhotoReading>,
+}
+
+#[derive(Deserialize)]
+struct PhotoReading {
+    file: String,
+    shape: Vec<f32>,
+    diffuse: Vec<f32>,
+}
+
+#[test]
+fn photos_are_read_as_the_reference_reads_them() {
+    let (runtime, bundle) = (runtime(), bundle());
+    let text = std::fs::read_to_string(repository().join("tests/reference/regressor.json")).unwrap();
+    let reference: ReadingReference = serde_json::from_str(&text).unwrap();
+    let mut analyser = FaceAnalyser::load(&bundle, &runtime).unwrap();
+    let generator = bundle.manifest().generator.as_ref().unwrap();
+    let mut fitter = Fitter::load(&bundle, &runtime, generator, bundle.load_head().unwrap().into()).unwrap();
+    let cancel = CancelToken::default();
+    assert_eq!(reference.photos.len(), 2);
+    for photo in reference.photos {
+        // The pixels that the reference saw: decoders of lossy formats differ.
+        let lossless = repository().join("tests/reference").join(&photo.file).with_extension("png");
+        let path = if lossless.exists() { lossless } else { selfie_path(&photo.file) };
+        let pixels = face::open_photo(path, &PhotoLimits::default()).unwrap();
+        let face = analyser.analyse(&pixels, FaceChoice::MostProminent, &cancel).unwrap().face;
+        let target = fitter.target(&face, pixels.dimensions(), &cancel).unwrap();
+        let reading = target.reading().expect("the default bundle has a regressor");
+        let largest = |found: &[f32], expected: &[f32]| {
+            assert_eq!(found.len(), expected.len());
+            found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        let (size, square) = (reading.size, reading.size / reference.cells);
+        let mut cells = vec![0.0; 3 * reference.cells * reference.cells];
+        for (index, value) in reading.diffuse.iter().enumerate() {
+            let (channel, row, column) = (index / (size * size), index / size % size, index % size);
+            let cell = (channel * reference.cells + row / square) * reference.cells + column / square;
+            cells[cell] += value / (square * square) as f32;
+        }
+        let errors = [largest(&reading.shape, &photo.shape), largest(&cells, &photo.diffuse)];
+        println!("{}: shape within {} deviations, albedo within {}", photo.file, errors[0], errors[1]);
+        assert!(errors[0] < 0.05 && errors[1] < 0.01, "{}: {errors:?}", photo.file);
+    }
 }
 
 #[test]

@@ -119,7 +119,7 @@ pub struct GeneratorNetworks {
     pub recogniser_features: String,
     /// A chip to the recognition and perceptual losses and their gradient.
     pub recogniser_loss: String,
-    /// What the recogniser sees of a photo, and its landmarks, to shape coefficients and diffuse albedo. Without it, guidance
+    /// A chip, what the recogniser sees in it, and landmarks to shape coefficients and albedo. Without it, guidance
     /// has the photo's pixels and embedding alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regressor: Option<String>,

@@ -145,7 +145,13 @@ def find_face(photo: np.ndarray, points: np.ndarray, mesh: FaceMesh) -> tuple[np
     true = np.column_stack([points - PIXEL_CENTRE, np.zeros(len(points))])
     first = mesh.locate(photo, region_of_landmarks(true))
     found = mesh.locate(photo, region_of_landmarks(first.points)).points
-    similarity = chip_similarity(found)
+    return found, *cut_chip(photo, found)
+
+
+def cut_chip(photo: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The chip [150,150,3] in 0..255 of the face with these landmarks [478,3] in photo pixels, and their places in its
+    pixels [478,2]."""
+    similarity = chip_similarity(landmarks)
     to_photo = pixel_transform(similarity)
-    places = (found[:, :2] - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
-    return found, extract_chip(photo, similarity), places
+    places = (landmarks[:, :2] - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
+    return extract_chip(photo, similarity), places
