@@ -4,10 +4,9 @@
 mod common;
 
 use bevy_fitdiff::{
-    face::{self, FaceChoice, Identity, PhotoLimits},
+    face::{FaceChoice, Identity},
     runtime::CancelToken,
 };
-use image::RgbImage;
 use serde::Deserialize;
 
 /// Mean distance of landmarks in photo pixels.
@@ -43,14 +42,6 @@ struct DetectionReference {
     keypoints: Vec<[f32; 2]>,
 }
 
-/// The very pixels that the reference saw. Decoders of lossy formats differ by a level here and there, which moves
-/// landmarks by a tenth of a pixel, so such photos lie beside the reference without loss.
-fn reference_pixels(file: &str) -> RgbImage {
-    let lossless = common::repository().join("tests/reference").join(file).with_extension("png");
-    let path = if lossless.exists() { lossless } else { common::selfie_path(file) };
-    face::open_photo(path, &PhotoLimits::default()).unwrap()
-}
-
 #[test]
 fn faces_match_the_reference_on_every_backend() {
     let text = std::fs::read_to_string(common::repository().join("tests/reference/faces.json")).unwrap();
@@ -59,7 +50,7 @@ fn faces_match_the_reference_on_every_backend() {
     for (backend, analyser) in common::analysers() {
         let mut analyser = analyser.lock().unwrap();
         for expected in &reference.photos {
-            let photo = reference_pixels(&expected.file);
+            let photo = common::reference_pixels(&expected.file);
             let found = analyser.analyse(&photo, FaceChoice::MostProminent, &CancelToken::default()).unwrap();
             let (face, name) = (found.face, &expected.file);
 
@@ -96,7 +87,7 @@ fn faces_match_the_reference_on_every_backend() {
 
 #[test]
 fn another_jpeg_decoder_hardly_changes_the_identity() {
-    let lossless = common::face_of(&reference_pixels(common::HOPPER));
+    let lossless = common::face_of(&common::reference_pixels(common::HOPPER));
     let lossy = common::face_of(&common::selfie(common::HOPPER));
     let distance = lossless.identity.distance(&lossy.identity);
     println!("JPEG decoders: identity {distance:.5}");

@@ -7,7 +7,7 @@ use std::f32::consts::PI;
 use bevy::math::{Quat, Vec3};
 use bevy_fitdiff::{
     diffusion::{DecodedMaps, Decoder, DecoderGradient, LatentLayout, Latents, NoiseSource},
-    face::{self, FaceAnalyser, FaceChoice, Identity, PhotoLimits},
+    face::{FaceAnalyser, FaceChoice, Identity},
     fitting::{
         Fitter, FittingHead, HeadPose, PhotoFit,
         render::{Rays, ShLight, View},
@@ -15,7 +15,7 @@ use bevy_fitdiff::{
     pipeline::{AvatarData, GenerateOptions, GenerateRequest, Guidance, Pipeline, RecipeSource, Source},
     runtime::{CancelToken, Runtime, RuntimeOptions},
 };
-use common::{ASTRONAUT, bundle, repository, selfie, selfie_path};
+use common::{ASTRONAUT, bundle, reference_pixels, repository, selfie};
 use serde::Deserialize;
 
 fn runtime() -> Runtime {
@@ -124,10 +124,7 @@ fn photos_are_read_as_the_reference_reads_them() {
     let cancel = CancelToken::default();
     assert_eq!(reference.photos.len(), 2);
     for photo in reference.photos {
-        // The pixels that the reference saw: decoders of lossy formats differ.
-        let lossless = repository().join("tests/reference").join(&photo.file).with_extension("png");
-        let path = if lossless.exists() { lossless } else { selfie_path(&photo.file) };
-        let pixels = face::open_photo(path, &PhotoLimits::default()).unwrap();
+        let pixels = reference_pixels(&photo.file);
         let face = analyser.analyse(&pixels, FaceChoice::MostProminent, &cancel).unwrap().face;
         let target = fitter.target(&face, pixels.dimensions(), &cancel).unwrap();
         let reading = target.reading().expect("the default bundle has a regressor");

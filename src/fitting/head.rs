@@ -73,7 +73,7 @@ impl FittingHead {
         Self { template, surface, geometry, looks, occlusion, mask, margin, landmarks }
     }
 
-    /// Puts the maps' values along the chart's border into the texels beside it, as the avatar's textures have them.
+    /// Puts the maps' values along the chart's border into the texels beside it, as the avatar's textures do.
     pub(crate) fn fill_margin(&self, maps: &mut SurfaceMaps) {
         self.margin.fill(&mut maps.diffuse);
         self.margin.fill(&mut maps.specular);

@@ -14,8 +14,8 @@ const LEAST_COVERAGE: f32 = 0.5;
 /// loss stands for. 0 switches a loss off. The defaults were chosen on held-out synthetic selfies and on real photos.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
-    /// Squared distance of the embeddings. 450: with less, the person of a real photo, who is unlike the regressor's synthetic
-    /// people, stays too far from it.
+    /// Squared distance of the embeddings. 450: with less, the person of a real photo, who is unlike the regressor's
+    /// synthetic people, stays too far from it.
     pub recognition: f32,
     /// The same of the avatar at rest, turned and lit another way. 200: it keeps the likeness from being one of the photo's
     /// pose and light alone, and a recogniser's idea of photos from counting for more than the pixels.

@@ -1,4 +1,7 @@
 //! Texels beside the texture's chart, which filtering meets at its border: they take the values of those within.
+//!
+//! The avatar's textures are filled with smooth colours, for the sake of their mip maps. Here gradients flow back, which
+//! the nearest value makes simple; along the border both are the same but for the mean of a texel's neighbours.
 
 use std::collections::VecDeque;
 
@@ -10,13 +13,14 @@ pub(super) struct Margin {
 }
 
 impl Margin {
-    /// All texels of a square of `side` that are not `inside` take the value of the nearest that is, in steps along rows
-    /// and columns.
+    /// All texels of a square of `side` that are not `inside` take the value of the nearest that is, in steps along
+    /// rows and columns.
     pub fn new(inside: &[bool], side: usize) -> Self {
-        let mut source: Vec<Option<usize>> = (0..side * side).map(|texel| inside[texel].then_some(texel)).collect();
-        let mut border: VecDeque<usize> = (0..side * side).filter(|texel| inside[*texel]).collect();
+        let mut reached = inside.to_vec();
+        let mut border: VecDeque<(usize, usize)> =
+            (0..side * side).filter(|&texel| inside[texel]).map(|texel| (texel, texel)).collect();
         let mut sources = Vec::new();
-        while let Some(texel) = border.pop_front() {
+        while let Some((texel, source)) = border.pop_front() {
             let (x, y) = (texel % side, texel / side);
             let beside = [
                 (x > 0).then(|| texel - 1),
@@ -24,10 +28,11 @@ impl Margin {
                 (y > 0).then(|| texel - side),
                 (y + 1 < side).then_some(texel + side),
             ];
-            for next in beside.into_iter().flatten().filter(|next| source[*next].is_none()).collect::<Vec<_>>() {
-                source[next] = source[texel];
-                sources.extend(source[texel].map(|from| (next, from)));
-                border.push_back(next);
+            for next in beside.into_iter().flatten() {
+                if !std::mem::replace(&mut reached[next], true) {
+                    sources.push((next, source));
+                    border.push_back((next, source));
+                }
             }
         }
         Self { sources }

@@ -11,7 +11,7 @@ import onnxruntime
 
 from face_nets.photos import PHOTOS, load_photo
 from fitdiff.faces.template import load_template
-from fitdiff.learning.photo_features import cut_chip, normalised_landmarks
+from fitdiff.learning.photo_features import chip_and_places, normalised_landmarks
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models/base"
@@ -39,7 +39,7 @@ def main() -> None:
     for photo, face in zip(PHOTOS, faces, strict=True):
         landmarks = np.array(face["second_pass"]["landmarks"])
         pixels = load_photo(ROOT / "assets/selfies" / photo.file).astype(float)
-        chip, places = cut_chip(pixels, landmarks)
+        chip, places = chip_and_places(pixels, landmarks)
         image = (np.rint(np.clip(chip, 0, 255)) / 255).astype(np.float32).transpose(2, 0, 1)[None]
         offsets, rotation = normalised_landmarks(landmarks, mean)
         inputs = run(features, {features.get_inputs()[0].name: image})

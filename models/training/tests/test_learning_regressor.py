@@ -117,11 +117,11 @@ def _training() -> tuple[RegressorTraining, np.ndarray]:
     # Photos in which each face shows a stripe of its own on skin of any brightness.
     stripe = rng.uniform(-0.1, 0.1, PEOPLE)
     texture_places = rng.uniform(0.1, 0.9, (468, 2))
-    features["places"] = np.tile(150 * np.pad(texture_places, ((0, 10), (0, 0))), (PEOPLE, PHOTOS, 1, 1))
+    places = np.tile(150 * np.pad(texture_places, ((0, 10), (0, 0))), (PEOPLE, PHOTOS, 1, 1))
+    features["places"] = places.astype(np.float32)
     chip = np.tile(rng.uniform(0.3, 0.7, (PEOPLE, PHOTOS, 1, 1, 1)), (1, 1, 3, 150, 150))
     chip[..., 60:90, :] += stripe[:, None, None, None, None]
     features["chip"] = np.rint(255 * chip).astype(np.uint8)
-    features["places"] = features["places"].astype(np.float32)
     albedo = np.tile(tone[:, None, None, None], (1, 3, 128, 128))
     albedo[:, :, 51:77] += stripe[:, None, None, None]
     skin = np.zeros((128, 128), bool)

@@ -65,6 +65,8 @@ def test_every_shipped_configuration_is_valid() -> None:
         ("encoder_widths = [16, 16, 32]", "encoder_widths = [16, 16]", "expected 3 values, found 2"),
         ('prediction = "v"', 'prediction = "x"', "prediction"),
         ("attention = [false, true]", "attention = [true]", "attention"),
+        ("estimators = 2", "estimators = 1", "estimators must be at least 2"),
+        ("refiner_widths = [16, 16]", "refiner_widths = [16]", "2 to 5 resolutions"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_field(tmp_path: Path, old: str, new: str, message: str) -> None:

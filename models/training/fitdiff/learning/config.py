@@ -132,7 +132,7 @@ class RegressorConfig:
     hidden: int
     """Width of the hidden layers."""
     estimators: int
-    """How many are trained alike and averaged."""
+    """How many are trained alike, each without its share of the people, and averaged; at least 2."""
     feature_noise: float
     """Noise on features in training, in their standard deviations."""
     batch: int
@@ -258,6 +258,10 @@ def _check(config: RecipeConfig) -> None:
         raise RecipeError(f"diffusion.prediction must be 'v' or 'epsilon', found {config.diffusion.prediction!r}")
     if len(config.diffusion.attention) != len(config.diffusion.widths):
         raise RecipeError("diffusion.attention must have one entry per entry of diffusion.widths")
+    if config.regressor.estimators < 2:
+        raise RecipeError(f"regressor.estimators must be at least 2, found {config.regressor.estimators}")
+    if not 2 <= len(config.regressor.refiner_widths) <= 5:
+        raise RecipeError("regressor.refiner_widths must have 2 to 5 resolutions")
     coarsest = config.data.map_size // 16 >> (len(config.diffusion.widths) - 1)
     if coarsest < 1:
         raise RecipeError(

@@ -145,10 +145,10 @@ def find_face(photo: np.ndarray, points: np.ndarray, mesh: FaceMesh) -> tuple[np
     true = np.column_stack([points - PIXEL_CENTRE, np.zeros(len(points))])
     first = mesh.locate(photo, region_of_landmarks(true))
     found = mesh.locate(photo, region_of_landmarks(first.points)).points
-    return found, *cut_chip(photo, found)
+    return found, *chip_and_places(photo, found)
 
 
-def cut_chip(photo: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def chip_and_places(photo: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The chip [150,150,3] in 0..255 of the face with these landmarks [478,3] in photo pixels, and their places in its
     pixels [478,2]."""
     similarity = chip_similarity(landmarks)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import trange
 
@@ -87,7 +88,7 @@ class RegressorTraining:
         folds = self.person[: self.training * self.per_person] % self.config.estimators
         for number, estimator in enumerate(model.estimators):
             generator = torch.Generator().manual_seed(self.config.seed + number)
-            others = torch.from_numpy(np.flatnonzero((folds != number) | (self.config.estimators == 1)))
+            others = torch.from_numpy(np.flatnonzero(folds != number))
             self._train(model, estimator, projected[others], [part[others] for part in targets], generator)
         coarse = self._read_by_others(model, projected, folds)
         data = self._refiner_data(model, coarse)
@@ -205,7 +206,7 @@ class RegressorTraining:
         for start in range(0, len(data.textures), BATCH):
             texture, coarse, rotation, albedo = data.batch(np.arange(start, min(start + BATCH, len(data.textures))))
             squares += (model.refiner(texture, coarse, rotation) - albedo).square().mean(1).sum(0)
-            before += (torch.nn.functional.interpolate(coarse, scale_factor=FACTOR) - albedo).square().mean(1).sum(0)
+            before += (F.interpolate(coarse, scale_factor=FACTOR) - albedo).square().mean(1).sum(0)
         deviation, before = ((sum / len(data.textures)).sqrt() for sum in (squares, before))
         skin = torch.from_numpy(self.data.skin)
         model.diffuse_deviation.copy_(torch.where(skin, deviation, deviation[skin].max()))
