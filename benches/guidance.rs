@@ -62,9 +62,10 @@ struct Photographed {
 }
 
 /// What is measured of an avatar. Identity distances are of the avatar in the pose of a second photo and in a light of its
-/// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. The last two
-/// measures leave out what no photo shows: absolute size and place, and the tone.
-const MEASURES: [&str; 7] = [
+/// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. Aligned and less
+/// its mean, shape and albedo leave out what no photo shows: absolute size and place, and the tone. The last two are what
+/// the first two are of the true head: an avatar that is nearer has learned the photo, not the person.
+const MEASURES: [&str; 9] = [
     "identity, to the selfie",
     "identity, to another photo",
     "identity, to the true head",
@@ -72,6 +73,8 @@ const MEASURES: [&str; 7] = [
     "albedo (0-255)",
     "aligned shape (mm)",
     "albedo less its mean",
+    "the true head's identity, to the selfie",
+    "the true head's identity, to another photo",
 ];
 
 struct Evaluation {
@@ -154,20 +157,24 @@ impl Evaluation {
         let selfie = image::open(folder.join(&person.files.image)).expect("a selfie").to_rgb8();
         let selfie = self.eye.face(&selfie).expect("a face in the selfie").identity;
         let [seen, of_truth] = [data, &true_head].map(|data| self.seen(data, &person.other));
-        let distance = |to: Option<&Identity>| seen.as_ref().zip(to).map_or(f64::NAN, |(a, b)| a.distance(b).into());
+        let distance = |from: &Option<Identity>, to: Option<&Identity>| -> f64 {
+            from.as_ref().zip(to).map_or(f64::NAN, |(a, b)| a.distance(b).into())
+        };
         let face = |vertices: &[Vec3]| -> Vec<Vec3> {
             vertices.iter().zip(&self.face_vertices).filter(|(_, inside)| **inside).map(|(vertex, _)| *vertex).collect()
         };
         let (found, truth) = (face(&data.vertices), face(&truth));
         let [albedo, pattern] = self.albedo(data, &diffuse);
         [
-            distance(Some(&selfie)),
-            distance(Some(&photo)),
-            distance(of_truth.as_ref()),
+            distance(&seen, Some(&selfie)),
+            distance(&seen, Some(&photo)),
+            distance(&seen, of_truth.as_ref()),
             vertex_error(&found, &truth),
             albedo,
             vertex_error(&aligned(&found, &truth), &truth),
             pattern,
+            distance(&of_truth, Some(&selfie)),
+            distance(&of_truth, Some(&photo)),
         ]
     }
 

@@ -294,7 +294,7 @@ fn a_generator_that_fits_its_networks_and_head_is_accepted() {
 #[test]
 fn a_generator_that_contradicts_its_networks_or_head_is_refused_where_it_does() {
     type Edit = fn(&mut Value);
-    let edits: [(&str, Edit); 17] = [
+    let edits: [(&str, Edit); 19] = [
         ("generator.networks.unet.network", |m| m["generator"]["networks"]["unet"] = json!("nobody")),
         ("generator.embedding_size", |m| m["generator"]["embedding_size"] = json!(512)),
         ("generator.shape_latent.scale", |m| m["generator"]["shape_latent"]["scale"] = json!(0.0)),
@@ -317,6 +317,12 @@ fn a_generator_that_contradicts_its_networks_or_head_is_refused_where_it_does() 
             m["networks"]["regressor"]["outputs"][2]["shape"] = json!([1, 3, 24, 24]);
         }),
         ("networks.regressor.inputs", |m| m["networks"]["regressor"]["inputs"][2]["name"] = json!("pose")),
+        ("networks.regressor.inputs.landmarks", |m| {
+            m["networks"]["regressor"]["inputs"][1]["shape"] = json!([1, 468, 3]);
+        }),
+        ("networks.regressor.inputs.chip", |m| {
+            m["networks"]["regressor"]["inputs"][3]["shape"] = json!([1, 3, 112, 112]);
+        }),
         ("networks.shape_decoder.weights", |m| m["networks"]["shape_decoder"]["weights"] = json!("other.bin")),
     ];
     for (wanted, edit) in edits {

@@ -8,10 +8,10 @@ use std::{f32::consts::TAU, ops::Range};
 use bevy::math::Vec3;
 
 use super::head::{EYE, LASH, MOUTH, TEETH};
-use crate::bundle::TemplateHead;
-
-/// Metres behind the front teeth at which half of the light is left that falls into an open mouth.
-const DEPTH: f32 = 0.02;
+use crate::{
+    bundle::TemplateHead,
+    fitting::{front_of_teeth, light_in_mouth},
+};
 
 /// What flesh makes of the light that does not fall straight into a mouth.
 const FLESH: Vec3 = Vec3::new(0.14, 0.04, 0.035);
@@ -47,12 +47,7 @@ impl Shade {
         let solid = head.parts.iter().filter(|part| part.material != LASH);
         let triangles = solid.flat_map(|part| &head.triangles[part.triangles[0]..][..part.triangles[1]]);
         let triangles = triangles.map(|corners| corners.map(|corner| vertices[usize::from(corner)]));
-        let teeth = head.parts.iter().filter(|part| part.material == TEETH);
-        let teeth = teeth.flat_map(|part| &vertices[part.vertices[0]..][..part.vertices[1]]);
-        Self {
-            lids: Occluder::new(triangles.collect()),
-            teeth: teeth.copied().max_by(|one, other| one.z.total_cmp(&other.z)),
-        }
+        Self { lids: Occluder::new(triangles.collect()), teeth: front_of_teeth(head, vertices) }
     }
 
     /// The part of an even white light from all around, 0 to 1, that a vertex of this material gets; `None` where no
@@ -64,10 +59,7 @@ impl Shade {
                 // What does not come straight comes from lids that are lit as well or as badly.
                 Some(Vec3::splat((open / (1.0 - REFLECTANCE * (1.0 - open))).max(TURNED)))
             }
-            (TEETH | MOUTH, Some(teeth)) => {
-                let straight = 1.0 / (1.0 + position.distance_squared(teeth) / DEPTH.powi(2));
-                Some(FLESH.lerp(Vec3::ONE, straight))
-            }
+            (TEETH | MOUTH, Some(teeth)) => Some(FLESH.lerp(Vec3::ONE, light_in_mouth(position, teeth))),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use super::{
     eye_colour,
     landmarks::LandmarkFitter,
     margin::Margin,
+    mouth::{TEETH, front_of_teeth, light_in_mouth},
     occlusion,
     render::{DEFAULT_ROUGHNESS, Geometry, Gradients, PartLook, Scene, ShLight, Surface, SurfaceMaps, Texels, View},
 };
@@ -25,7 +26,7 @@ const EYE_SIDE: usize = 128;
 const IRIS: Vec3 = Vec3::new(0.09, 0.055, 0.03);
 
 /// Linear reflectance of teeth.
-const TEETH: Vec3 = Vec3::new(0.60, 0.53, 0.43);
+const ENAMEL: Vec3 = Vec3::new(0.60, 0.53, 0.43);
 
 /// Blendshape and weight of a mouth that lets light in.
 const OPENING: (&str, f32) = ("jawOpen", 0.5);
@@ -56,11 +57,19 @@ impl FittingHead {
         let surface = Surface::new(&template);
         let geometry = Geometry::new(&surface, template.positions.clone());
         let looks: Vec<_> = template.parts.iter().map(|part| look(&part.material, &template.eyes)).collect();
-        // Teeth are to be seen when the lips part: they get the light that an open mouth lets in.
+        // What is to be seen when the lips part gets the light that an open mouth lets in. Teeth are few vertices and small
+        // ones, which looks from around tell too coarsely.
         let opening = |shape: &Blendshape| if shape.name == OPENING.0 { OPENING.1 } else { 0.0 };
         let opening: Vec<f32> = template.blendshapes.iter().map(opening).collect();
         let open = geometry.moved(&surface, template.posed(&template.positions, &opening));
-        let occlusion = occlusion::ambient(&surface, &open, &looks);
+        let mut occlusion = occlusion::ambient(&surface, &open, &looks);
+        if let Some(front) = front_of_teeth(&template, &template.positions) {
+            for part in template.parts.iter().filter(|part| part.material == TEETH) {
+                let vertices = part.vertices[0]..part.vertices[0] + part.vertices[1];
+                let light = template.positions[vertices.clone()].iter().map(|place| light_in_mouth(*place, front));
+                occlusion[vertices].iter_mut().zip(light).for_each(|(occlusion, light)| *occlusion = light);
+            }
+        }
         let masks = &template.masks;
         let inside = |index: usize| {
             let source = |i: usize| (2 * i + 1) * masks.size / (2 * map_size);
@@ -116,7 +125,7 @@ fn look(material: &str, eyes: &TemplateEyes) -> PartLook {
     match material {
         "skin" => PartLook::Skin,
         "eye" => PartLook::Texture(eye_texels(eyes, IRIS)),
-        "teeth" => PartLook::Flat(TEETH),
+        TEETH => PartLook::Flat(ENAMEL),
         "mouth" => PartLook::Flat(MOUTH),
         _ => PartLook::Hidden,
     }

@@ -14,8 +14,8 @@ const LEAST_COVERAGE: f32 = 0.5;
 /// loss stands for. 0 switches a loss off. The defaults were chosen on held-out synthetic selfies and on real photos.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
-    /// Squared distance of the embeddings. 450: with less, the person of a real photo, who is unlike the regressor's
-    /// synthetic people, stays too far from it.
+    /// Squared distance of the embeddings. 800: the person of a real photo, who is unlike the regressor's synthetic people,
+    /// stays too far from it with less. What is read of the shape keeps it from bending the head.
     pub recognition: f32,
     /// The same of the avatar at rest, turned and lit another way. 200: it keeps the likeness from being one of the photo's
     /// pose and light alone, and a recogniser's idea of photos from counting for more than the pixels.
@@ -30,7 +30,7 @@ pub struct LossWeights {
     /// them err together, and more than shapes differ; they keep the pose from running away.
     pub landmarks: f32,
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
-    /// deviations. 1: it is the likelihood as it is.
+    /// deviations. 2, twice the likelihood as it is: the other losses are surer of shapes than they are right.
     pub shape_regression: f32,
     /// Mean squared distance of the diffuse albedo from what the regressor reads, likewise. 100, far fewer than there are
     /// texels: it errs over whole regions. With more, it takes a real photo's glasses for brows.
@@ -43,12 +43,12 @@ pub struct LossWeights {
 impl Default for LossWeights {
     fn default() -> Self {
         Self {
-            recognition: 450.0,
+            recognition: 800.0,
             elsewhere: 200.0,
             perceptual: 600.0,
             photometric: 300.0,
             landmarks: 6.0,
-            shape_regression: 1.0,
+            shape_regression: 2.0,
             albedo_regression: 100.0,
             prior: 1.0,
         }

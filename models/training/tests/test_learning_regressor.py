@@ -23,13 +23,7 @@ from fitdiff.learning.trainer import Runtime
 PEOPLE, PHOTOS, COLOURINGS, SHAPE = 120, 2, 2, 6
 LENGTHS = {"descriptor": 128, "blk2": 800, "blk6": 1600, "blk9": 2048}
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_pose_size_and_place_are_taken_out_of_landmarks() -> None:

@@ -38,13 +38,7 @@ from fitdiff.learning.trainer import Runtime, run_training
 
 CPU = Runtime.choose("cpu")
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # Configuration

@@ -1,7 +1,7 @@
 //! Checks of the manifest's sections about the generator and the template head.
 
 use super::{Checker, is_sha256};
-use crate::bundle::{BundleError, Generator, MapDescription, NoiseSchedule, Template, files::MAX_FILE_BYTES};
+use crate::bundle::{BundleError, Generator, MapDescription, Network, NoiseSchedule, Template, files::MAX_FILE_BYTES};
 
 /// Vertices that 16-bit triangles can reach.
 const MAX_VERTICES: usize = 1 << 16;
@@ -69,13 +69,30 @@ impl Checker<'_> {
         self.expect(divides, &place("diffuse"), format!("a side that divides {}", maps.diffuse.size), diffuse)?;
         self.shape(&place("diffuse"), diffuse, &[1, maps.diffuse.channels, size, size])?;
         self.shape(&place("diffuse_deviation"), output("diffuse_deviation")?, &[1, 1, size, size])?;
-        let embedding = &self.manifest.face.identity.embedding;
-        let given = [embedding.as_str(), "landmarks", "rotation", "chip", "places"];
-        let given: Vec<&str> =
-            given.into_iter().chain(generator.perceptual_layers.iter().map(String::as_str)).collect();
+        self.regressor_inputs(generator, name, network)
+    }
+
+    /// The regressor is given what the front-end says of a face: the recogniser's outputs, landmarks, and the chip.
+    fn regressor_inputs(&self, generator: &Generator, name: &str, network: &Network) -> Result<(), BundleError> {
+        let face = &self.manifest.face;
+        let landmarks = self.named_network("face.landmarks", &face.landmarks.network)?;
+        let points = self.output("face.landmarks.points", landmarks, &face.landmarks.points)?.shape[1];
+        let (_, side) = self.image_network("face.identity", &face.identity.network)?;
+        let own: [(&str, &[usize]); 4] = [
+            ("landmarks", &[1, points, 3]),
+            ("rotation", &[1, 3]),
+            ("chip", &[1, 3, side, side]),
+            ("places", &[1, points, 2]),
+        ];
+        let seen = generator.perceptual_layers.iter().chain([&face.identity.embedding]);
+        let given: Vec<&str> = own.iter().map(|(name, _)| *name).chain(seen.map(String::as_str)).collect();
         let inputs: Vec<&str> = network.inputs.iter().map(|input| input.name.as_str()).collect();
         let fits = inputs.len() == given.len() && given.iter().all(|name| inputs.contains(name));
-        self.expect(fits, &format!("networks.{name}.inputs"), given.join(", "), inputs.join(", "))
+        self.expect(fits, &format!("networks.{name}.inputs"), given.join(", "), inputs.join(", "))?;
+        network.inputs.iter().try_for_each(|spec| {
+            let shape = own.iter().find(|(input, _)| *input == spec.name).map(|(_, shape)| *shape);
+            shape.map_or(Ok(()), |shape| self.shape(&format!("networks.{name}.inputs.{}", spec.name), spec, shape))
+        })
     }
 
     fn latent_input(&self, generator: &Generator) -> Result<(), BundleError> {
