@@ -63,8 +63,8 @@ struct Photographed {
 
 /// What is measured of an avatar. Identity distances are of the avatar in the pose of a second photo and in a light of its
 /// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. Aligned and less
-/// its mean, shape and albedo leave out what no photo shows: absolute size and place, and the tone. The last two are what
-/// the first two are of the true head: an avatar that is nearer has learned the photo, not the person.
+/// its mean, shape and albedo leave out what a photo hardly shows: where the face sits on the head, and the tone. The last
+/// two are what the first two are of the true head: an avatar that is nearer has learned the photo, not the person.
 const MEASURES: [&str; 9] = [
     "identity, to the selfie",
     "identity, to another photo",

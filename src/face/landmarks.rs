@@ -63,14 +63,14 @@ impl Roi {
 
 /// The landmark network.
 #[derive(Debug)]
-pub(super) struct Landmarker {
+pub(crate) struct Landmarker {
     model: Model,
     rules: bundle::Landmarks,
     side: usize,
 }
 
 impl Landmarker {
-    pub(super) fn load(bundle: &Bundle, runtime: &Runtime) -> Result<Self, BundleError> {
+    pub(crate) fn load(bundle: &Bundle, runtime: &Runtime) -> Result<Self, BundleError> {
         let rules = bundle.manifest().face.landmarks.clone();
         let model = bundle.load(runtime, &rules.network)?;
         let side = model.spec().inputs[0].shape[3];
@@ -92,6 +92,19 @@ impl Landmarker {
         let second = self.roi_of(&rough);
         let Some(fine) = self.pass(photo, &second, cancel)? else { return Ok(None) };
         Ok(agree(&self.rules, detection, &fine).then_some(fine))
+    }
+
+    /// Landmarks, in pixels, of a face that stands in this picture where another showed it with the landmarks `known`: one
+    /// pass on the crop that these ask for. `None` when the network sees no face there.
+    pub(crate) fn look_again(
+        &mut self,
+        picture: &RgbImage,
+        known: &[Vec2],
+        cancel: &CancelToken,
+    ) -> Result<Option<Vec<Vec2>>, RuntimeError> {
+        let known = FaceLandmarks { points: known.iter().map(|place| place.extend(0.0)).collect(), presence: 1.0 };
+        let seen = self.pass(picture, &self.roi_of(&known), cancel)?;
+        Ok(seen.map(|seen| seen.points.iter().map(|point| point.truncate()).collect()))
     }
 
     fn pass(

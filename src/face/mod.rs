@@ -37,6 +37,7 @@ pub use error::{FaceError, PhotoError};
 pub use finder::FaceFinder;
 pub use identity::{ChipPlacement, Identity};
 pub use landmarks::FaceLandmarks;
+pub(crate) use landmarks::Landmarker;
 pub use photo::{PhotoLimits, decode as decode_photo, open as open_photo};
 pub use quality::{Quality, QualityWarning};
 

@@ -8,7 +8,7 @@ use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, Regres
 use crate::{
     bundle::{Bundle, Generator, Maps, TemplateHead},
     diffusion::{DecoderGradient, Latents},
-    face::Face,
+    face::{Face, Landmarker},
     runtime::{CancelToken, Runtime},
 };
 
@@ -21,6 +21,7 @@ pub struct Fitter {
     pub(super) head: FittingHead,
     pub(super) maps: Maps,
     pub(super) network: LossNetwork,
+    pub(super) landmarker: Landmarker,
     regressor: Option<Regressor>,
     pub(super) gradient: DecoderGradient,
     /// What clean shape coefficients are multiplied with in latents.
@@ -49,6 +50,7 @@ impl Fitter {
             head: threads.install(|| FittingHead::new(template, generator.maps.diffuse.size)),
             maps: generator.maps.clone(),
             network: LossNetwork::load(bundle, runtime, generator)?,
+            landmarker: Landmarker::load(bundle, runtime)?,
             regressor,
             gradient: DecoderGradient::load(bundle, runtime, generator)?,
             shape_scale: generator.shape_latent.scale,
@@ -59,9 +61,10 @@ impl Fitter {
     /// Takes a face of a photo of `size` pixels as the target.
     ///
     /// # Errors
-    /// [`FittingError::Runtime`] when the recogniser or the regressor fails or `cancel` is called.
+    /// [`FittingError::Runtime`] when a network fails or `cancel` is called.
     pub fn target(&mut self, face: &Face, size: (u32, u32), cancel: &CancelToken) -> Result<PhotoTarget, FittingError> {
-        PhotoTarget::new(face, size, &mut self.network, self.regressor.as_mut(), cancel)
+        let Self { network, landmarker, regressor, .. } = self;
+        PhotoTarget::new(face, size, (network, landmarker, regressor.as_mut()), cancel)
     }
 
     /// Camera, pose and expression from the landmarks, with the shape of these latents but for a small deviation, in

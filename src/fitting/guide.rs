@@ -1,13 +1,14 @@
 //! Guidance: latents, pose, expression and light step towards what makes the rendered head look like the photo.
 
-use bevy::math::{Quat, Vec3};
+use bevy::math::{Quat, Vec2, Vec3};
 
 use super::{
     FaceFit, Fitter, HeadPose, LossWeights, PhotoFit, PhotoTarget,
     adam::Adam,
     elsewhere::Elsewhere,
     head::{self, decoded_gradient, surface_maps},
-    landmark_loss::{landmark, landmark_loss},
+    landmark_aim::LandmarkAim,
+    landmark_loss::{self, landmark_loss},
     light,
     losses::{self, Composite},
     render::{ShLight, expression_gradient},
@@ -19,6 +20,9 @@ use crate::{
 
 /// Pixels of the chip next to the face's outline that are left out of gradients: these do not see outlines move.
 const OUTLINE: usize = 2;
+
+/// Steps from one look of the landmark network at the rendering to the next: the head moves little in between.
+const LOOKS: usize = 5;
 
 /// Standard deviation of blendshape weights around those that the landmarks tell.
 const EXPRESSION_DEVIATION: f32 = 0.25;
@@ -78,6 +82,8 @@ pub struct Guide<'a> {
     steps: [Adam; 4],
     /// The expression that is expected.
     expression: Vec<f32>,
+    /// Where the landmarks are to be.
+    aim: LandmarkAim,
     /// How far each pixel of the photo shows the bare face, as the first step finds.
     trust: Option<Vec<f32>>,
     /// Number of the next step.
@@ -112,6 +118,7 @@ impl<'a> Guide<'a> {
             expression: fit.expression.iter().map(|&weight| expected(weight)).collect(),
             fit,
             light,
+            aim: LandmarkAim::new(target),
             steps: kinds.map(|(count, shared)| Adam::new(count, shared)),
             trust: None,
             next: 0,
@@ -177,7 +184,7 @@ impl<'a> Guide<'a> {
         vertices: &[Vec3],
         cancel: &CancelToken,
     ) -> Result<(Losses, Gradient), DiffusionError> {
-        let Fitter { head, maps, network, .. } = &mut *self.fitter;
+        let Fitter { head, maps, network, landmarker, .. } = &mut *self.fitter;
         let (target, weights) = (self.target, self.options.weights);
         let posed = head.template.posed(vertices, &self.fit.expression);
         let geometry = head.geometry.moved(&head.surface, posed.clone());
@@ -195,6 +202,12 @@ impl<'a> Guide<'a> {
             .map(|pixel| survey.mask[pixel] + rendering.coverage[pixel] - rendering.skin[pixel])
             .collect();
         let composite = Composite::new(&rendering, &share, target);
+        let landmarks = head.template.landmark_positions(&posed);
+        let landmarks: Vec<Vec3> = landmarks.into_iter().map(|point| self.fit.pose.apply(point)).collect();
+        if self.next % LOOKS == LOOKS - 1 {
+            let own: Vec<Vec2> = landmarks.iter().map(|point| self.fit.camera.project(*point)).collect();
+            self.aim.renew(landmarker, target, &composite.chip, &own, cancel)?;
+        }
         let trust = self.trust.get_or_insert_with(|| losses::trust(&rendering, &share, target));
         let share: Vec<f32> = share.iter().zip(trust).map(|(share, trust)| share * *trust).collect();
         let inner = losses::eroded(&share, target.side, OUTLINE);
@@ -206,18 +219,14 @@ impl<'a> Guide<'a> {
         let mut by_vertex = std::mem::take(&mut gradients.vertices);
         let rotation = self.fit.pose.rotation;
         let (mut turn, mut shift) = (gradients.rotation, gradients.translation);
-        let (landmarks, by_landmark) = landmark_loss(head, target, &self.fit, &posed);
-        for (index, gradient) in by_landmark {
-            let view = self.fit.pose.apply(landmark(&head.template, &posed, index));
-            let gradient = weights.landmarks * gradient;
-            turn += (view - self.fit.pose.translation).cross(gradient);
-            shift += gradient;
-            let point = head.template.landmarks[index];
-            let corners = head.template.triangles[usize::from(point.triangle)];
-            for (corner, weight) in corners.into_iter().zip(point.weights.to_array()) {
-                by_vertex[usize::from(corner)] += weight * (rotation.inverse() * gradient);
-            }
+        let (landmark_error, mut by_landmark) = landmark_loss(head, &self.fit, &landmarks, &self.aim.places);
+        by_landmark.iter_mut().for_each(|gradient| *gradient *= weights.landmarks);
+        for (point, gradient) in landmarks.iter().zip(&by_landmark) {
+            turn += (*point - self.fit.pose.translation).cross(*gradient);
+            shift += *gradient;
         }
+        let in_head_space = by_landmark.into_iter().map(|gradient| rotation.inverse() * gradient);
+        landmark_loss::add_to_vertices(&head.template, in_head_space, &mut by_vertex);
         let by_expression = expression_gradient(&head.template, &by_vertex);
 
         let mut elsewhere = 0.0;
@@ -237,14 +246,14 @@ impl<'a> Guide<'a> {
             elsewhere: elsewhere.max(0.0).sqrt(),
             perceptual: seen.perceptual,
             photometric,
-            landmarks,
+            landmarks: landmark_error,
             shape_regression: 0.0,
             albedo_regression: 0.0,
             total: weights.recognition * seen.identity
                 + weights.elsewhere * elsewhere
                 + weights.perceptual * seen.perceptual
                 + weights.photometric * photometric
-                + weights.landmarks * landmarks,
+                + weights.landmarks * landmark_error,
         };
         head.gather_margin(&mut gradients);
         let mut by_maps = decoded_gradient(maps, decoded, &gradients.diffuse, &gradients.specular, &gradients.normals);

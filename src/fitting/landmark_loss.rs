@@ -1,51 +1,51 @@
-//! How far a posed head's landmarks are from the photo's.
+//! How far a posed head's landmarks are from where they are to be in the photo.
 
 use bevy::math::{Vec2, Vec3};
 
-use super::{FaceFit, FittingHead, PhotoTarget};
+use super::{FaceFit, FittingHead};
 use crate::bundle::TemplateHead;
 
 /// Standard deviation of landmarks, in shares of the face's size, and where they lose their influence, in deviations.
 const LANDMARK: (f32, f32) = (0.022, 4.0);
 
-/// A landmark in head space.
-pub(super) fn landmark(template: &TemplateHead, posed: &[Vec3], index: usize) -> Vec3 {
-    let point = template.landmarks[index];
-    let [a, b, c] = template.triangles[usize::from(point.triangle)].map(|corner| posed[usize::from(corner)]);
-    point.weights.x * a + point.weights.y * b + point.weights.z * c
-}
-
-/// Mean robust squared error in squared deviations, and its gradients in view space by landmark. `posed` are the head's
-/// vertices with its expression.
+/// Mean robust squared error in squared deviations, and its gradients by landmark. `landmarks` are the head's, in view space;
+/// `aim` are the places in the photo where they are to be.
 pub(super) fn landmark_loss(
     head: &FittingHead,
-    target: &PhotoTarget,
-    fit: &FaceFit,
-    posed: &[Vec3],
-) -> (f32, Vec<(usize, Vec3)>) {
-    let FaceFit { camera, pose, .. } = fit;
-    let pixels: Vec<Vec2> = target.landmark_pixels().collect();
-    let count = pixels.len() as f32;
-    let mean = pixels.iter().sum::<Vec2>() / count;
-    let size = (pixels.iter().map(|pixel| pixel.distance_squared(mean)).sum::<f32>() / count).sqrt().max(1e-3);
+    FaceFit { camera, pose, .. }: &FaceFit,
+    landmarks: &[Vec3],
+    aim: &[Vec2],
+) -> (f32, Vec<Vec3>) {
+    let count = aim.len() as f32;
+    let mean = aim.iter().sum::<Vec2>() / count;
+    let size = (aim.iter().map(|place| place.distance_squared(mean)).sum::<f32>() / count).sqrt().max(1e-3);
     let unit = 1.0 / (LANDMARK.0 * size);
-    let facing = head.landmarks.facing(pose.rotation);
     let mut loss = 0.0;
-    let mut gradients = Vec::with_capacity(pixels.len());
-    for (index, pixel) in pixels.iter().enumerate() {
-        let view = pose.apply(landmark(&head.template, posed, index));
-        let depth = (-view.z).max(1e-3);
-        let error = unit * (camera.project(view) - *pixel);
+    let pairs = landmarks.iter().zip(aim).zip(head.landmarks.facing(pose.rotation));
+    let gradients = pairs.map(|((&point, &place), facing)| {
+        let depth = (-point.z).max(1e-3);
+        let error = unit * (camera.project(point) - place);
         let square = error.length_squared();
         let inlier = 1.0 / (1.0 + square / (LANDMARK.1 * LANDMARK.1));
-        let weight = facing[index] / count;
+        let weight = facing / count;
         loss += weight * square * inlier;
         let by_place = 2.0 * weight * inlier * inlier * unit * error;
         let near = camera.focal / depth;
-        let by_depth = near / depth * (view.x * by_place.x - view.y * by_place.y);
-        gradients.push((index, Vec3::new(near * by_place.x, -near * by_place.y, by_depth)));
-    }
+        let by_depth = near / depth * (point.x * by_place.x - point.y * by_place.y);
+        Vec3::new(near * by_place.x, -near * by_place.y, by_depth)
+    });
+    let gradients = gradients.collect();
     (loss, gradients)
+}
+
+/// Adds gradients by landmarks to those by vertices.
+pub(super) fn add_to_vertices(template: &TemplateHead, by_landmark: impl Iterator<Item = Vec3>, vertices: &mut [Vec3]) {
+    for (point, gradient) in template.landmarks.iter().zip(by_landmark) {
+        let corners = template.triangles[usize::from(point.triangle)];
+        for (corner, weight) in corners.into_iter().zip(point.weights.to_array()) {
+            vertices[usize::from(corner)] += weight * gradient;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::{
         bundle::Bundle,
-        fitting::{Camera, HeadPose, target::tests::target},
+        fitting::{Camera, HeadPose},
     };
 
     #[test]
@@ -71,23 +71,42 @@ mod tests {
             shape: Vec::new(),
             landmark_error: 0.0,
         };
-        let posed = &head.template.positions;
-        let mut target = target(1, vec![Vec3::ZERO]);
+        let views = |fit: &FaceFit| -> Vec<Vec3> {
+            let points = head.template.landmark_positions(&head.template.positions);
+            points.into_iter().map(|point| fit.pose.apply(point)).collect()
+        };
         let shift = |i: usize| Vec2::new((i as f32).sin(), (1.3 * i as f32).cos()) * 4.0;
-        let see = |(i, &point): (usize, &Vec3)| (fit.camera.project(fit.pose.apply(point)) + shift(i)).extend(0.0);
-        target.landmarks = head.template.landmark_positions(posed).iter().enumerate().map(see).collect();
+        let aim: Vec<Vec2> =
+            views(&fit).into_iter().enumerate().map(|(i, point)| fit.camera.project(point) + shift(i)).collect();
 
-        let (loss, gradients) = landmark_loss(&head, &target, &fit, posed);
+        let (loss, gradients) = landmark_loss(&head, &fit, &views(&fit), &aim);
         assert!(loss > 0.1, "{loss}");
-        let whole: Vec3 = gradients.iter().map(|(_, gradient)| *gradient).sum();
+        let whole: Vec3 = gradients.iter().sum();
         for axis in 0..3 {
             let moved = |step: f32| {
                 let mut moved = fit.clone();
                 moved.pose.translation[axis] += step;
-                f64::from(landmark_loss(&head, &target, &moved, posed).0)
+                f64::from(landmark_loss(&head, &moved, &views(&moved), &aim).0)
             };
             let difference = (moved(1e-4) - moved(-1e-4)) / 2e-4;
             assert!((difference / f64::from(whole[axis]) - 1.0).abs() < 1e-2, "{axis}: {difference}, {}", whole[axis]);
         }
+    }
+
+    #[test]
+    fn gradients_by_vertices_are_those_by_the_landmarks_that_they_carry() {
+        let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap();
+        let template = bundle.load_head().unwrap();
+        let wave = |i: usize, salt: f32| {
+            Vec3::new((0.7 * i as f32 + salt).sin(), (1.1 * i as f32 + salt).cos(), (0.3 * i as f32 - salt).sin())
+        };
+        let by_landmark: Vec<Vec3> = (0..template.landmarks.len()).map(|i| wave(i, 1.0)).collect();
+        let mut by_vertex = vec![Vec3::ZERO; template.positions.len()];
+        add_to_vertices(&template, by_landmark.iter().copied(), &mut by_vertex);
+        // Landmarks are linear in the vertices: along any direction, both gradients tell the same change.
+        let along: Vec<Vec3> = (0..by_vertex.len()).map(|i| wave(i, 2.0)).collect();
+        let sum = |a: &[Vec3], b: &[Vec3]| a.iter().zip(b).map(|(a, b)| f64::from(a.dot(*b))).sum::<f64>();
+        let (vertices, landmarks) = (sum(&by_vertex, &along), sum(&by_landmark, &template.landmark_positions(&along)));
+        assert!((vertices - landmarks).abs() < 1e-3 && landmarks.abs() > 0.1, "{vertices} is not {landmarks}");
     }
 }

@@ -26,11 +26,11 @@ pub struct LossWeights {
     /// Mean robust squared error of the skin's pixels, in squared deviations of 0.05 (sRGB of 0 to 1). 300, far fewer than
     /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
-    /// Mean robust squared error of the landmarks, in their squared deviations of 2.2 % of the face's size. 6: all 478 of
-    /// them err together, and more than shapes differ; they keep the pose from running away.
+    /// Mean robust squared error of the landmarks, in their squared deviations of 2.2 % of the face's size. 12: all 478 of
+    /// them err together, less so where the landmark network's look at the rendering corrects them.
     pub landmarks: f32,
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
-    /// deviations. 2, twice the likelihood as it is: the other losses are surer of shapes than they are right.
+    /// deviations. 3, thrice the likelihood as it is: the other losses are surer of shapes than they are right.
     pub shape_regression: f32,
     /// Mean squared distance of the diffuse albedo from what the regressor reads, likewise. 100, far fewer than there are
     /// texels: it errs over whole regions. With more, it takes a real photo's glasses for brows.
@@ -47,8 +47,8 @@ impl Default for LossWeights {
             elsewhere: 200.0,
             perceptual: 600.0,
             photometric: 300.0,
-            landmarks: 6.0,
-            shape_regression: 2.0,
+            landmarks: 12.0,
+            shape_regression: 3.0,
             albedo_regression: 100.0,
             prior: 1.0,
         }

@@ -7,6 +7,9 @@
 //! [pipeline](crate::pipeline) calls it from within the sampler, on the predicted clean latents (manifold-preserving
 //! guidance, He et al., arXiv 2311.16424), and keeps its [`PhotoFit`] with the avatar.
 //!
+//! The landmark network errs, by about as much as a guided head is off. It also looks at the rendering, now and then: what it
+//! sees there and in the photo tells where the head's landmarks are to be, less the errors that it makes in both.
+//!
 //! What pixels do not tell is left to others: hair, glasses and hard shadows are told from the bare face by the unguided
 //! face in the photo's light, and lose their say; of the albedo, details alone are followed, since what changes slowly over
 //! a face may as well be the light. Tone and form come from the model and from a [`Regressor`], whose [`Reading`] of the photo
@@ -22,6 +25,7 @@ mod fit;
 mod fitter;
 mod guide;
 mod head;
+mod landmark_aim;
 mod landmark_loss;
 mod landmark_state;
 mod landmarks;

@@ -3,11 +3,11 @@
 use bevy::math::{DVec2, Vec2, Vec3};
 
 use super::{
-    Camera, FittingError, HeadPose, Impression, LossNetwork, Reading, Regressor, colour,
+    Camera, FittingError, HeadPose, Impression, LossNetwork, Reading, Regressor, colour, landmark_aim,
     render::{Rays, View},
 };
 use crate::{
-    face::{ChipPlacement, Face},
+    face::{ChipPlacement, Face, Landmarker},
     runtime::CancelToken,
 };
 
@@ -18,6 +18,8 @@ pub struct PhotoTarget {
     pub(super) size: (u32, u32),
     /// x and y in photo pixels; z in the same unit, smaller towards the camera.
     pub(super) landmarks: Vec<Vec3>,
+    /// What the landmark network sees in the chip alone, in photo pixels.
+    pub(super) seen_landmarks: Option<Vec<Vec2>>,
     pub(super) placement: ChipPlacement,
     /// Side of the chip in pixels.
     pub(super) side: usize,
@@ -33,14 +35,10 @@ pub struct PhotoTarget {
 
 impl PhotoTarget {
     /// Takes a face of a photo of `size` pixels as the target.
-    ///
-    /// # Errors
-    /// [`FittingError::Runtime`] when the recogniser or the regressor fails or `cancel` is called.
-    pub fn new(
+    pub(super) fn new(
         face: &Face,
         size: (u32, u32),
-        network: &mut LossNetwork,
-        regressor: Option<&mut Regressor>,
+        (network, landmarker, regressor): (&mut LossNetwork, &mut Landmarker, Option<&mut Regressor>),
         cancel: &CancelToken,
     ) -> Result<Self, FittingError> {
         let chip: Vec<Vec3> = face.chip.pixels().map(|pixel| Vec3::from(pixel.0.map(f32::from)) / 255.0).collect();
@@ -49,9 +47,12 @@ impl PhotoTarget {
             Some(regressor) => regressor.read(&impression, face, cancel)?,
             None => None,
         };
+        let known = face.landmarks.points.iter().map(|point| point.truncate());
+        let seen_landmarks = landmark_aim::look(landmarker, &chip, &face.placement, known, cancel)?;
         Ok(Self {
             size,
             landmarks: face.landmarks.points.clone(),
+            seen_landmarks,
             placement: face.placement,
             side: face.chip.width() as usize,
             linear: chip.iter().copied().map(colour::to_linear).collect(),
@@ -103,6 +104,7 @@ pub(super) mod tests {
         PhotoTarget {
             size: (side as u32, side as u32),
             landmarks: Vec::new(),
+            seen_landmarks: None,
             placement: ChipPlacement { linear: DMat2::IDENTITY, offset: DVec2::ZERO },
             side,
             linear: chip.iter().copied().map(colour::to_linear).collect(),

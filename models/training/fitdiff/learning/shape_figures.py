@@ -30,8 +30,8 @@ def shape_figures(
 ) -> dict[str, np.ndarray]:
     """Mean face-vertex errors in millimetres, for coefficients [B,K].
 
-    Without alignment they hold what no photo shows: the head's absolute size, and where its ears lie, from which the
-    frame is measured. With a similarity alignment to the truth only the face's form counts.
+    Without alignment they hold what a selfie hardly shows: how high and how far forward the face sits on the head.
+    With a similarity alignment to the truth only the face's form counts.
 
     Args:
         generated: coefficients from the generator.
