@@ -67,14 +67,18 @@ pub(crate) struct Landmarker {
     model: Model,
     rules: bundle::Landmarks,
     side: usize,
+    /// How many landmarks a face has.
+    count: usize,
 }
 
 impl Landmarker {
     pub(crate) fn load(bundle: &Bundle, runtime: &Runtime) -> Result<Self, BundleError> {
         let rules = bundle.manifest().face.landmarks.clone();
         let model = bundle.load(runtime, &rules.network)?;
-        let side = model.spec().inputs[0].shape[3];
-        Ok(Self { model, rules, side })
+        let spec = model.spec();
+        let side = spec.inputs[0].shape[3];
+        let count = spec.outputs.iter().find(|output| output.name == rules.points).map_or(0, |points| points.shape[1]);
+        Ok(Self { model, rules, side, count })
     }
 
     /// Landmarks of a detected face, or `None` when the detection proves to be no face.
@@ -95,13 +99,17 @@ impl Landmarker {
     }
 
     /// Landmarks, in pixels, of a face that stands in this picture where another showed it with the landmarks `known`: one
-    /// pass on the crop that these ask for. `None` when the network sees no face there.
+    /// pass on the crop that these ask for. `None` when the network sees no face there, and when `known` are not as many as a
+    /// face's.
     pub(crate) fn look_again(
         &mut self,
         picture: &RgbImage,
         known: &[Vec2],
         cancel: &CancelToken,
     ) -> Result<Option<Vec<Vec2>>, RuntimeError> {
+        if known.len() != self.count {
+            return Ok(None);
+        }
         let known = FaceLandmarks { points: known.iter().map(|place| place.extend(0.0)).collect(), presence: 1.0 };
         let seen = self.pass(picture, &self.roi_of(&known), cancel)?;
         Ok(seen.map(|seen| seen.points.iter().map(|point| point.truncate()).collect()))

@@ -204,7 +204,7 @@ impl<'a> Guide<'a> {
         let composite = Composite::new(&rendering, &share, target);
         let landmarks = head.template.landmark_positions(&posed);
         let landmarks: Vec<Vec3> = landmarks.into_iter().map(|point| self.fit.pose.apply(point)).collect();
-        if self.next % LOOKS == LOOKS - 1 {
+        if weights.landmarks > 0.0 && self.next % LOOKS == LOOKS - 1 {
             let own: Vec<Vec2> = landmarks.iter().map(|point| self.fit.camera.project(*point)).collect();
             self.aim.renew(landmarker, target, &composite.chip, &own, cancel)?;
         }

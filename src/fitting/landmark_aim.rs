@@ -27,8 +27,8 @@ impl LandmarkAim {
         Self { places: target.landmark_pixels().collect() }
     }
 
-    /// Aims from where the head's landmarks are now, `own`, by what the network sees in the rendering of this head on the
-    /// photo's chip. It stays as it was where the network sees no face in the one or the other.
+    /// Aims from where the head's landmarks are now, `own`, in photo pixels, by what the network sees in the rendering of this
+    /// head on the photo's chip, sRGB of 0 to 1. It stays as it was where the network sees no face in the one or the other.
     pub fn renew(
         &mut self,
         landmarker: &mut Landmarker,
@@ -38,7 +38,12 @@ impl LandmarkAim {
         cancel: &CancelToken,
     ) -> Result<(), RuntimeError> {
         let Some(wanted) = &target.seen_landmarks else { return Ok(()) };
-        let seen = look(landmarker, rendering, &target.placement, target.landmark_pixels(), cancel)?;
+        let side = target.side as u32;
+        let chip = RgbImage::from_fn(side, side, |x, y| {
+            let pixel = rendering[(y * side + x) as usize].clamp(Vec3::ZERO, Vec3::ONE);
+            Rgb((255.0 * pixel).round().to_array().map(|value| value as u8))
+        });
+        let seen = look(landmarker, &chip, &target.placement, target.landmark_pixels(), cancel)?;
         if let Some(seen) = seen {
             let offsets = wanted.iter().zip(&seen).map(|(wanted, seen)| *wanted - *seen);
             self.places = own.iter().zip(offsets).map(|(own, offset)| *own + offset).collect();
@@ -47,22 +52,17 @@ impl LandmarkAim {
     }
 }
 
-/// The landmarks, in photo pixels, that the network sees in a chip, sRGB of 0 to 1, of a face that was found at `known`.
-/// `None` where it sees no face.
+/// The landmarks, in photo pixels, that the network sees in a chip of a face that was found at `known`. `None` where it sees
+/// no face, and when `known` are not as many as a face's.
 pub(super) fn look(
     landmarker: &mut Landmarker,
-    chip: &[Vec3],
+    chip: &RgbImage,
     placement: &ChipPlacement,
     known: impl Iterator<Item = Vec2>,
     cancel: &CancelToken,
 ) -> Result<Option<Vec<Vec2>>, RuntimeError> {
-    let side = chip.len().isqrt();
-    let picture = RgbImage::from_fn(side as u32, side as u32, |x, y| {
-        let pixel = chip[y as usize * side + x as usize].clamp(Vec3::ZERO, Vec3::ONE);
-        Rgb((255.0 * pixel).round().to_array().map(|value| value as u8))
-    });
     let known: Vec<Vec2> = known.map(|place| placement.chip_pixel(place.as_dvec2()).as_vec2()).collect();
-    let seen = landmarker.look_again(&picture, &known, cancel)?;
+    let seen = landmarker.look_again(chip, &known, cancel)?;
     Ok(seen.map(|seen| seen.into_iter().map(|place| placement.apply(place.as_dvec2()).as_vec2()).collect()))
 }
 
@@ -120,22 +120,22 @@ mod tests {
             let pose = HeadPose { rotation: Quat::from_rotation_y(0.15), translation: Vec3::new(0.0, 0.03, -0.9) };
             let face = analyser.analyse(&picture(pose), FaceChoice::MostProminent, &cancel).unwrap().face;
             let found: Vec<Vec2> = face.landmarks.points.iter().map(|point| point.truncate()).collect();
-            let chip = |pose| -> Vec<Vec3> {
-                let chip = finder.chip(&picture(pose), &face.landmarks).0;
+            let chip = |pose| finder.chip(&picture(pose), &face.landmarks).0;
+            let colours = |chip: &RgbImage| -> Vec<Vec3> {
                 chip.pixels().map(|pixel| Vec3::from(pixel.0.map(f32::from)) / 255.0).collect()
             };
-            let mut target = target(chip(pose).len().isqrt(), chip(pose));
+            let mut target = target(face.chip.width() as usize, colours(&face.chip));
             target.landmarks.clone_from(&face.landmarks.points);
             target.placement = face.placement;
             let known = found.iter().copied();
-            target.seen_landmarks = look(&mut landmarker, &target.chip, &face.placement, known, &cancel).unwrap();
+            target.seen_landmarks = look(&mut landmarker, &face.chip, &face.placement, known, &cancel).unwrap();
             let off = HeadPose {
                 rotation: Quat::from_rotation_y(0.19),
                 translation: pose.translation + Vec3::new(0.005, -0.004, 0.0),
             };
             let mut aim = LandmarkAim::new(&target);
             assert_eq!(aim.places, found);
-            aim.renew(&mut landmarker, &target, &chip(off), &own(off), &cancel).unwrap();
+            aim.renew(&mut landmarker, &target, &colours(&chip(off)), &own(off), &cancel).unwrap();
             let [photo, before, after] = [&found, &own(off), &aim.places].map(|places| distance(places, &own(pose)));
             println!("person {seed}: found {photo:.2}, the head off by {before:.2}, told {after:.2} pixels");
             assert!(before > 3.0 && after < 0.5 * before && after < 0.7 * photo, "{photo} {before} {after}");
@@ -143,12 +143,23 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_face_nothing_is_seen() {
+    fn nothing_is_seen_without_a_face_or_without_its_landmarks() {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap();
-        let mut landmarker = Landmarker::load(&bundle, &Runtime::new(RuntimeOptions::default()).unwrap()).unwrap();
-        let placement = ChipPlacement { linear: bevy::math::DMat2::IDENTITY, offset: bevy::math::DVec2::ZERO };
-        let known = (0..478).map(|i| Vec2::new((i % 22) as f32, (i / 22) as f32) * 5.0 + 20.0);
-        let grey = vec![Vec3::splat(0.5); 150 * 150];
-        assert_eq!(look(&mut landmarker, &grey, &placement, known, &CancelToken::default()).unwrap(), None);
+        let (runtime, cancel) = (Runtime::new(RuntimeOptions::default()).unwrap(), CancelToken::default());
+        let mut landmarker = Landmarker::load(&bundle, &runtime).unwrap();
+        let photo =
+            image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/selfies/astronaut.png")).unwrap().to_rgb8();
+        let mut analyser = FaceAnalyser::load(&bundle, &runtime).unwrap();
+        let face = analyser.analyse(&photo, FaceChoice::MostProminent, &cancel).unwrap().face;
+        let known: Vec<Vec2> = face.landmarks.points.iter().map(|point| point.truncate()).collect();
+        let mut seen = |chip: &RgbImage, known: &[Vec2]| {
+            look(&mut landmarker, chip, &face.placement, known.iter().copied(), &cancel).unwrap().is_some()
+        };
+        assert!(seen(&face.chip, &known));
+        let grey = RgbImage::from_pixel(face.chip.width(), face.chip.height(), Rgb([128; 3]));
+        assert!(!seen(&grey, &known), "there is no face");
+        assert!(!seen(&face.chip, &known[..100]) && !seen(&face.chip, &[]), "landmarks are missing");
+        assert!(!seen(&face.chip, &vec![known[0]; known.len()]), "all are in one place");
+        assert!(!seen(&face.chip, &vec![Vec2::NAN; known.len()]), "they are nowhere");
     }
 }

@@ -48,7 +48,7 @@ impl PhotoTarget {
             None => None,
         };
         let known = face.landmarks.points.iter().map(|point| point.truncate());
-        let seen_landmarks = landmark_aim::look(landmarker, &chip, &face.placement, known, cancel)?;
+        let seen_landmarks = landmark_aim::look(landmarker, &face.chip, &face.placement, known, cancel)?;
         Ok(Self {
             size,
             landmarks: face.landmarks.points.clone(),
