@@ -185,7 +185,7 @@ fn the_look_can_be_changed_afterwards() {
     let avatar = app.world_mut().spawn(Avatar::random(5)).id();
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     let tint = Color::linear_rgb(1.5, 0.9, 0.8);
-    let look = AvatarLook { skin_roughness: 0.8, iris: Color::linear_rgb(0.0, 0.2, 0.1), skin_tint: tint };
+    let look = AvatarLook { skin_roughness: 0.8, iris: Some(Color::linear_rgb(0.0, 0.2, 0.1)), skin_tint: tint };
     let (_, brown) = skin_and_eye(app.world_mut());
     app.world_mut().entity_mut(avatar).insert(look);
     app.update();
@@ -197,7 +197,7 @@ fn the_look_can_be_changed_afterwards() {
     // A colour that is chosen meanwhile counts as well.
     app.world_mut().get_mut::<Avatar>(avatar).unwrap().seed = 6;
     run_until_stage(&mut app, avatar, AvatarStage::Sampling);
-    app.world_mut().get_mut::<AvatarLook>(avatar).unwrap().iris = Color::linear_rgb(0.0, 0.1, 0.3);
+    app.world_mut().get_mut::<AvatarLook>(avatar).unwrap().iris = Some(Color::linear_rgb(0.0, 0.1, 0.3));
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     let (roughness, green) = skin_and_eye(app.world_mut());
     assert_eq!(roughness, 0.8);

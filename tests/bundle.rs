@@ -243,6 +243,10 @@ fn add_generator(manifest: &mut Value) {
             tensor("diffuse_deviation", &[1, 1, 16, 16])
         ]),
     );
+    networks["iris_reader"] = network(
+        json!([tensor("chip", &[1, 3, 150, 150]), tensor("places", &[1, 478, 2])]),
+        json!([tensor("iris", &[1, 3])]),
+    );
     let map = |output: &str, channels: usize, space: &str, range: [f32; 2]| json!({"output": output, "size": 64, "channels": channels, "colour_space": space, "range": range});
     manifest["generator"] = json!({
         "version": "0.1.0", "licence": "CC0-1.0", "embedding_size": 128, "guidance_scale": 1.5,
@@ -256,7 +260,7 @@ fn add_generator(manifest: &mut Value) {
             "unet": "unet", "reflectance_decoder": "reflectance_decoder",
             "reflectance_decoder_vjp": "reflectance_decoder_vjp", "shape_decoder": "shape_decoder",
             "shape_decoder_vjp": "shape_decoder_vjp", "recogniser_features": "features", "recogniser_loss": "loss",
-            "regressor": "regressor"
+            "regressor": "regressor", "iris_reader": "iris_reader"
         },
         "perceptual_layers": [], "losses": [],
         "prefixes": {"seed": "seed_", "gradient": "grad_", "target": "target_"},
@@ -294,7 +298,7 @@ fn a_generator_that_fits_its_networks_and_head_is_accepted() {
 #[test]
 fn a_generator_that_contradicts_its_networks_or_head_is_refused_where_it_does() {
     type Edit = fn(&mut Value);
-    let edits: [(&str, Edit); 19] = [
+    let edits: [(&str, Edit); 22] = [
         ("generator.networks.unet.network", |m| m["generator"]["networks"]["unet"] = json!("nobody")),
         ("generator.embedding_size", |m| m["generator"]["embedding_size"] = json!(512)),
         ("generator.shape_latent.scale", |m| m["generator"]["shape_latent"]["scale"] = json!(0.0)),
@@ -322,6 +326,13 @@ fn a_generator_that_contradicts_its_networks_or_head_is_refused_where_it_does() 
         }),
         ("networks.regressor.inputs.chip", |m| {
             m["networks"]["regressor"]["inputs"][3]["shape"] = json!([1, 3, 112, 112]);
+        }),
+        ("networks.iris_reader.outputs.iris", |m| {
+            m["networks"]["iris_reader"]["outputs"][0]["shape"] = json!([1, 1]);
+        }),
+        ("networks.iris_reader.inputs", |m| m["networks"]["iris_reader"]["inputs"][0]["name"] = json!("photo")),
+        ("networks.iris_reader.inputs.places", |m| {
+            m["networks"]["iris_reader"]["inputs"][1]["shape"] = json!([1, 468, 2]);
         }),
         ("networks.shape_decoder.weights", |m| m["networks"]["shape_decoder"]["weights"] = json!("other.bin")),
     ];

@@ -253,13 +253,13 @@ fn undo_and_redo_bring_back_the_same_values_and_the_same_head() {
     edit(&mut app, |edits| {
         edits.shape.set("nose_length", 1.25);
         edits.lightness = -0.3;
-        edits.iris = Color::linear_rgb(0.1, 0.2, 0.3);
+        edits.iris = Some(Color::linear_rgb(0.1, 0.2, 0.3));
     });
     until_rests(&mut app);
     let changed = (state(&app).edits().clone(), vertices(&app));
     assert_ne!(changed, plain);
     let look = *app.world().get::<AvatarLook>(state(&app).avatar().unwrap()).unwrap();
-    assert_eq!(look.iris, Color::linear_rgb(0.1, 0.2, 0.3));
+    assert_eq!(look.iris, Some(Color::linear_rgb(0.1, 0.2, 0.3)));
     assert_ne!(look.skin_tint, Color::WHITE);
     ask(&mut app, CreatorAction::Undo);
     until_rests(&mut app);

@@ -413,6 +413,11 @@ fn choices_of_the_refining_step_are_asked_for() {
     assert_eq!(clicked(view.clone(), words::TURNTABLE), [CreatorAction::Turntable(true)]);
     let green = clicked(view.clone(), "Green");
     assert!(matches!(&green[..], [CreatorAction::Edit(_), CreatorAction::Commit]), "{green:?}");
+    let [CreatorAction::Edit(edits), _] = &green[..] else { panic!("{green:?}") };
+    assert!(edits.iris.is_some());
+    let own = clicked(CreatorView { edits: (**edits).clone(), ..view.clone() }, words::EYES_OWN);
+    let [CreatorAction::Edit(edits), CreatorAction::Commit] = &own[..] else { panic!("{own:?}") };
+    assert_eq!(edits.iris, None, "as the photo shows them");
     assert_eq!(clicked(view.clone(), words::COMPARE), [], "there are no changes to compare with");
     let edited = CreatorView { edited: true, ..view };
     assert_eq!(clicked(edited, words::COMPARE), [CreatorAction::Compare(true)]);

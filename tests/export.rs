@@ -306,7 +306,8 @@ fn the_skins_textures_are_the_generated_maps_within_8_bits() {
 
 #[test]
 fn materials_are_those_of_the_look() {
-    let look = AvatarLook { iris: Color::linear_rgb(0.02, 0.3, 0.05), skin_roughness: 0.8, ..AvatarLook::default() };
+    let look =
+        AvatarLook { iris: Some(Color::linear_rgb(0.02, 0.3, 0.05)), skin_roughness: 0.8, ..AvatarLook::default() };
     let read = Read::new(&export(avatar(), &look, &Default::default()).unwrap());
     let roughness = |name: &str| read.material(name).pbr_metallic_roughness().roughness_factor();
     assert_eq!([roughness("skin"), roughness("eye"), roughness("teeth")], [0.8, 0.1, 0.3]);
@@ -391,7 +392,7 @@ fn what_is_no_avatar_is_refused() {
     refuse(good, &look, &[0.0; 53], "52 weights at most, found 53");
     refuse(good, &look, &[f32::NAN], "weights should be finite");
     refuse(good, &AvatarLook { skin_roughness: f32::INFINITY, ..look }, &[], "numbers of the look");
-    refuse(good, &AvatarLook { iris: Color::linear_rgb(0.0, f32::NAN, 0.0), ..look }, &[], "numbers of the look");
+    refuse(good, &AvatarLook { iris: Some(Color::linear_rgb(0.0, f32::NAN, 0.0)), ..look }, &[], "numbers of the look");
     refuse(&AvatarData { vertices: good.vertices[1..].to_vec(), ..good.clone() }, &look, &[], "vertices");
     let mut vertices = good.vertices.clone();
     vertices[7].y = f32::NAN;

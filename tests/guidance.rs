@@ -98,7 +98,7 @@ fn the_avatar_of_a_photo_comes_nearer_to_the_person() {
     assert!(same.maps == guided.maps, "guidance is reproducible");
 }
 
-/// What the regressor reads in the shipped photos when its inputs are made in numpy; written by
+/// What the regressor and the iris reader read in the shipped photos when their inputs are made in numpy; written by
 /// `tests/reference/regressor.py`.
 #[derive(Deserialize)]
 struct ReadingReference {
@@ -111,6 +111,7 @@ struct PhotoReading {
     file: String,
     shape: Vec<f32>,
     diffuse: Vec<f32>,
+    iris: Vec<f32>,
 }
 
 #[test]
@@ -121,6 +122,7 @@ fn photos_are_read_as_the_reference_reads_them() {
     let mut analyser = FaceAnalyser::load(&bundle, &runtime).unwrap();
     let generator = bundle.manifest().generator.as_ref().unwrap();
     let mut fitter = Fitter::load(&bundle, &runtime, generator, bundle.load_head().unwrap().into()).unwrap();
+    let mut pipeline = Pipeline::load(&bundle, &runtime).unwrap();
     let cancel = CancelToken::default();
     assert_eq!(reference.photos.len(), 2);
     for photo in reference.photos {
@@ -142,6 +144,12 @@ fn photos_are_read_as_the_reference_reads_them() {
         let errors = [largest(&reading.shape, &photo.shape), largest(&cells, &photo.diffuse)];
         println!("{}: shape within {} deviations, albedo within {}", photo.file, errors[0], errors[1]);
         assert!(errors[0] < 0.05 && errors[1] < 0.01, "{}: {errors:?}", photo.file);
+        let options = GenerateOptions { steps: 1, guidance: Guidance::Off, ..Default::default() };
+        let request = GenerateRequest { source: Source::Photos(vec![pixels.into()]), seed: 1, options };
+        let person = pipeline.generate(&request, &cancel, &mut |_| {}).unwrap();
+        let iris = person.iris().expect("the default bundle reads irises").to_array();
+        println!("{}: irises {iris:?}, in numpy {:?}", photo.file, photo.iris);
+        assert!(largest(&iris, &photo.iris) < 0.005, "{}: {iris:?}", photo.file);
     }
 }
 

@@ -5,10 +5,15 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
+use bevy::math::{Quat, Vec3};
 use bevy_fitdiff::{
     bundle::{Bundle, MANIFEST_FILE},
     diffusion::{DiffusionError, LatentLayout, Latents},
     face::{FaceError, Identity},
+    fitting::{
+        FittingHead,
+        render::{Rays, ShLight, View},
+    },
     pipeline::{
         AvatarData, AvatarMaps, AvatarRecipe, GenerateOptions, GenerateRequest, Guidance, Pipeline, PipelineError,
         Progress, RecipeSource, Source, Stage,
@@ -181,10 +186,43 @@ fn a_photo_gives_a_person_whose_recipe_needs_no_photo() {
 
         let again = regenerate(&mut pipeline, &saved(&avatar.recipe)).unwrap();
         assert_same(&again, &avatar, backend);
-        let by_identity = generate(&mut pipeline, &request(Source::Identity(identity), 1)).unwrap();
+        let mut by_identity = generate(&mut pipeline, &request(Source::Identity(identity), 1)).unwrap();
+        assert_eq!(by_identity.iris(), None, "{backend}: the identity does not tell the colour of the eyes");
+        by_identity.recipe.iris = avatar.recipe.iris;
         assert_same(&by_identity, &avatar, backend);
         let random = generate(&mut pipeline, &request(Source::Random, 1)).unwrap();
         assert!(vertex_distance(&random, &avatar) > 1e-3, "{backend}: the identity has an effect");
+    }
+}
+
+#[test]
+fn irises_have_the_colour_that_the_picture_shows() {
+    let brown = [0.045, 0.021, 0.010];
+    let blue = [0.085, 0.125, 0.155];
+    for (backend, pipeline) in pipelines() {
+        let mut pipeline = lock(pipeline);
+        for seed in [1, 4, 6] {
+            let mut person = generate(&mut pipeline, &request(Source::Random, seed)).unwrap();
+            assert_eq!(person.iris(), None, "{backend}: there was no photo");
+            let head = FittingHead::new(person.head.clone(), person.maps.size);
+            let mut read = |iris: [f32; 3], light: Vec3| {
+                person.recipe.iris = Some(iris);
+                let (rotation, translation) = (Quat::from_rotation_y(0.1), Vec3::new(0.0, 0.03, -0.7));
+                let rays = Rays::perspective(0.45, 480, 480);
+                let view = View { rotation, translation, rays, width: 480, height: 480, supersampling: 3 };
+                let picture = person.portrait(&head, view, ShLight::constant(light), &[], [90, 95, 100]);
+                let seen = generate(&mut pipeline, &request(photos([picture]), 1)).unwrap();
+                seen.iris().expect("the default bundle reads irises")
+            };
+            for light in [Vec3::splat(0.8), Vec3::new(0.9, 0.7, 0.5), Vec3::new(0.4, 0.5, 0.65)] {
+                let [brown, blue] = [brown, blue].map(|iris| read(iris, light));
+                println!("{backend}, person {seed}, light {light}: brown is read as {brown}, blue as {blue}");
+                assert!(brown.x > 2.0 * brown.z && brown.x < 0.08, "{backend}, {seed}, {light}: brown is {brown}");
+                // In the dim light, not all of the blue is seen.
+                let least = if light.x > 0.5 { 1.1 } else { 0.6 };
+                assert!(blue.z > least * blue.x, "{backend}, {seed}, {light}: blue is {blue}");
+            }
+        }
     }
 }
 

@@ -47,7 +47,7 @@ fn person() -> AvatarData {
 
 fn look() -> AvatarLook {
     AvatarLook {
-        iris: Color::linear_rgb(0.1, 1.0 / 3.0, 0.7),
+        iris: Some(Color::linear_rgb(0.1, 1.0 / 3.0, 0.7)),
         skin_roughness: 0.37,
         skin_tint: Color::linear_rgb(1.25, 0.9, 0.1),
     }
@@ -72,7 +72,7 @@ fn small() -> AvatarFile {
     edits.set_variation(3, 0.5);
     AvatarFile {
         name: "Ada \u{1F600} Lovelace".into(),
-        recipe: AvatarRecipe { version: RECIPE_VERSION, source, ..recipe },
+        recipe: AvatarRecipe { version: RECIPE_VERSION, source, iris: Some([0.1, 0.2, 1.0 / 3.0]), ..recipe },
         identity: Some(Identity::new(vec![0.1, 0.2, 0.3])),
         look: look(),
         edits: Some(edits),
@@ -154,6 +154,19 @@ fn a_recipe_of_the_version_before_is_read_and_its_latents_are_not_rounded() {
 }
 
 #[test]
+fn a_file_of_the_version_before_is_read() {
+    let small = small();
+    let file = AvatarFile { recipe: AvatarRecipe { version: 2, iris: None, ..small.recipe.clone() }, ..small };
+    let text = file.to_json().unwrap();
+    assert_eq!(text.matches(r#""iris""#).count(), 1, "that of the look alone: {text}");
+    let before = text.replace(&format!(r#""version":{FILE_VERSION},"crate"#), r#""version":1,"crate"#);
+    assert_ne!(before, text);
+    assert_eq!(AvatarFile::from_json(before.as_bytes()).unwrap(), file);
+    let left = AvatarFile { look: AvatarLook { iris: None, ..look() }, ..file };
+    assert_eq!(there_and_back(&left), left, "a look that leaves the eyes as they are");
+}
+
+#[test]
 fn an_avatar_of_another_bundle_is_told() {
     let file = small();
     let mut own = pipeline().bundle_id().clone();
@@ -195,7 +208,7 @@ fn whatever_is_no_avatar_is_told_in_words() {
     assert!(matches!(error, SaveError::Damaged { .. }), "{error}");
     // Of a newer version.
     let version = format!(r#""version":{FILE_VERSION},"crate"#);
-    for newer in ["2", "99999999999"] {
+    for newer in ["3", "99999999999"] {
         let error = read(&swapped(&version, &format!(r#""version":{newer},"new":[],"crate"#))).unwrap_err();
         assert!(matches!(&error, SaveError::Newer { found, .. } if found.to_string() == newer), "{error}");
     }
@@ -254,6 +267,7 @@ fn values_that_no_avatar_has_are_refused_even_under_the_right_hash() {
         ("a negative seed", r#""seed":3"#, r#""seed":-3"#),
         ("a rough skin", r#""skin_roughness":0.37"#, r#""skin_roughness":1.37"#),
         ("a tint beyond light", "1.25", "1e30"),
+        ("eyes beyond light", r#""iris":[0.1,0.2,"#, r#""iris":[0.1,1e30,"#),
         ("a move beyond the head", r#"["nose_length",1.5]"#, r#"["nose_length",1e39]"#),
         ("a move twice", r#"["nose_length",1.5]"#, r#"["nose_length",1.5],["nose_length",1.5]"#),
         ("no move", r#"["nose_length",1.5]"#, r#"["nose_length",0.0]"#),
@@ -261,8 +275,8 @@ fn values_that_no_avatar_has_are_refused_even_under_the_right_hash() {
         ("a variation twice", "[[3,0.5]]", "[[3,0.5],[3,0.5]]"),
         ("a key twice", r#""seed":3"#, r#""seed":3,"seed":4"#),
         ("an unknown key", r#""seed":3"#, r#""seed":3,"photo":"me.jpg""#),
-        ("a newer recipe", r#""version":2"#, r#""version":3"#),
-        ("no recipe's version", r#""version":2"#, r#""version":0"#),
+        ("a newer recipe", r#""version":3"#, r#""version":4"#),
+        ("no recipe's version", r#""version":3"#, r#""version":0"#),
     ];
     for (what, from, to) in changes {
         assert_eq!(text.matches(from).count(), 1, "{what}: {from} in {text}");

@@ -7,6 +7,7 @@ use bevy::prelude::*;
 use super::{AvatarError, Photo};
 use crate::{
     face::FaceChoice,
+    fitting::UNKNOWN_IRIS,
     pipeline::{AvatarData, AvatarRecipe},
 };
 
@@ -112,8 +113,8 @@ pub struct SavedRecipe(pub Arc<AvatarRecipe>);
 #[derive(Component, Clone, Copy, Debug, PartialEq, Reflect)]
 #[reflect(Component, Default, Clone, Debug, PartialEq)]
 pub struct AvatarLook {
-    /// Colour of the iris.
-    pub iris: Color,
+    /// Colour of the iris; `None`, the default, leaves it as it was read in the photo, and brown where there is none.
+    pub iris: Option<Color>,
     /// Perceptual roughness of the skin, 0 to 1; 0.5 is that of clean, dry skin.
     pub skin_roughness: f32,
     /// What the skin's diffuse albedo is multiplied with, in linear light; may exceed 1. White, the default, leaves the
@@ -123,7 +124,15 @@ pub struct AvatarLook {
 
 impl Default for AvatarLook {
     fn default() -> Self {
-        Self { iris: Color::linear_rgb(0.10, 0.045, 0.018), skin_roughness: 0.5, skin_tint: Color::WHITE }
+        Self { iris: None, skin_roughness: 0.5, skin_tint: Color::WHITE }
+    }
+}
+
+impl AvatarLook {
+    /// The colour that the irises of an avatar have with this look.
+    pub fn iris_of(&self, data: &AvatarData) -> Color {
+        let Vec3 { x, y, z } = data.iris().unwrap_or(UNKNOWN_IRIS);
+        self.iris.unwrap_or(Color::linear_rgb(x, y, z))
     }
 }
 

@@ -16,21 +16,6 @@ use super::{
 };
 use crate::pipeline::AvatarData;
 
-/// Name of the part and material that wear the generated maps.
-pub(crate) const SKIN: &str = "skin";
-
-/// Name of the eyeballs' material.
-pub(crate) const EYE: &str = "eye";
-
-/// Name of the lashes' material.
-pub(crate) const LASH: &str = "lash";
-
-/// Name of the teeth's material.
-pub(crate) const TEETH: &str = "teeth";
-
-/// Name of the material of gums, palate, tongue and eye sockets.
-pub(crate) const MOUTH: &str = "mouth";
-
 /// Everything that a head is spawned from.
 #[derive(Debug)]
 pub(super) struct HeadAssets {

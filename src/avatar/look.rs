@@ -5,11 +5,8 @@ use bevy::{
     tasks::{AsyncComputeTaskPool, Task, futures::check_ready},
 };
 
-use super::{
-    AvatarLook, AvatarPart, GeneratedAvatar,
-    eye::eye_texture,
-    head::{EYE, SKIN},
-};
+use super::{AvatarLook, AvatarPart, GeneratedAvatar, eye::eye_texture};
+use crate::bundle::materials::{EYE, SKIN};
 
 /// The eyes' texture of an avatar. To paint one takes a good part of a frame, so it is done beside.
 #[derive(Component)]
@@ -66,8 +63,9 @@ pub(super) fn paint_eyes(
                 }
             }
         }
-        if eyes.iris != look.iris {
-            let (head, iris) = (generated.data.head.clone(), look.iris);
+        let iris = look.iris_of(&generated.data);
+        if eyes.iris != iris {
+            let head = generated.data.head.clone();
             let paint = async move { eye_texture(&head.eyes, iris.to_linear()) };
             *eyes = PaintedEyes { iris, painting: Some(AsyncComputeTaskPool::get().spawn(paint)) };
         }

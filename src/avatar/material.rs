@@ -2,11 +2,8 @@
 
 use bevy::prelude::{AlphaMode, Color, StandardMaterial};
 
-use super::{
-    AvatarLook,
-    head::{EYE, LASH, SKIN, TEETH},
-    skin::skin_material,
-};
+use super::{AvatarLook, skin::skin_material};
+use crate::bundle::materials::{EYE, LASH, SKIN, TEETH};
 
 /// F0 of a dielectric whose reflectance is 1, as `bevy_pbr` maps one to the other: `F0 = 0.16 reflectance²` (Lagarde
 /// and de Rousiers, Moving Frostbite to PBR, SIGGRAPH 2014).

@@ -5,11 +5,11 @@
 
 use bevy::{mesh::morph::MorphWeights, prelude::*};
 
-use super::{
-    AvatarPart, GeneratedAvatar,
-    head::{MOUTH, TEETH},
+use super::{AvatarPart, GeneratedAvatar};
+use crate::bundle::{
+    Blendshape,
+    materials::{MOUTH, TEETH},
 };
-use crate::bundle::Blendshape;
 
 /// How far the lips part, by blendshapes of ARKit; 1 is enough for all light that there is.
 const PARTING: [(&str, f32); 9] = [

@@ -116,8 +116,8 @@ pub(super) fn dispatch(
             Ok(Some(task)) => {
                 let (id, cancel) = queue.start(position);
                 let FitDiffSettings { bundle, cache, .. } = inputs.settings.clone();
-                let iris = (!draft).then_some(look.iris);
-                worker.generate(Job { id, bundle, cache, task, iris, cancel });
+                let look = (!draft).then_some(*look);
+                worker.generate(Job { id, bundle, cache, task, look, cancel });
                 return;
             }
             Ok(None) => position += 1,

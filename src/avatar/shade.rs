@@ -7,9 +7,11 @@ use std::{f32::consts::TAU, ops::Range};
 
 use bevy::math::Vec3;
 
-use super::head::{EYE, LASH, MOUTH, TEETH};
 use crate::{
-    bundle::TemplateHead,
+    bundle::{
+        TemplateHead,
+        materials::{EYE, LASH, MOUTH, TEETH},
+    },
     fitting::{front_of_teeth, light_in_mouth},
 };
 

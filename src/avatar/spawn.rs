@@ -10,12 +10,15 @@ use bevy::{
 
 use super::{
     AvatarLook, AvatarPart, AvatarProgress, AvatarReady, AvatarStage, FitDiffSettings, GeneratedAvatar,
-    head::{EYE, HeadAssets, HeadPart, LASH, MOUTH, SKIN, TEETH, image_bytes, mesh_bytes},
+    head::{HeadAssets, HeadPart, image_bytes, mesh_bytes},
     look::PaintedEyes,
     material::part_material,
     skin::SkinTextures,
 };
-use crate::pipeline::AvatarData;
+use crate::{
+    bundle::materials::{EYE, LASH, MOUTH, SKIN, TEETH},
+    pipeline::AvatarData,
+};
 
 /// A head on its way to the renderer.
 #[derive(Component)]

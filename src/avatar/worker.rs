@@ -16,7 +16,7 @@ use bevy::prelude::*;
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 use super::{
-    AvatarError,
+    AvatarError, AvatarLook,
     head::HeadAssets,
     searcher::{Search, Searcher, SeenFace},
 };
@@ -45,8 +45,8 @@ pub(super) struct Job {
     /// Where avatars are kept, if they are.
     pub cache: Option<CacheSettings>,
     pub task: Task,
-    /// Colour of the iris; `None` for a draft, of which nothing is to be rendered.
-    pub iris: Option<Color>,
+    /// How it is to look; `None` for a draft, of which nothing is to be rendered.
+    pub look: Option<AvatarLook>,
     pub cancel: CancelToken,
 }
 
@@ -252,7 +252,7 @@ impl State {
     }
 
     fn finish(&mut self, job: Job) -> Result<Finished, AvatarError> {
-        let Job { id, bundle, cache, task, iris, cancel } = job;
+        let Job { id, bundle, cache, task, look, cancel } = job;
         if cancel.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }
@@ -265,7 +265,7 @@ impl State {
             }
         };
         let data = make(model, &task, cache.as_ref(), &cancel, &mut observe)?;
-        let head = iris.map(|iris| HeadAssets::new(&data, iris));
+        let head = look.map(|look| HeadAssets::new(&data, look.iris_of(&data)));
         if cancel.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }

@@ -123,6 +123,9 @@ pub struct GeneratorNetworks {
     /// has the photo's pixels and embedding alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regressor: Option<String>,
+    /// A chip and landmarks to the colour of the irises. Without it, eyes are brown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iris_reader: Option<String>,
 }
 
 /// What is put before a tensor's name in gradient networks.

@@ -19,6 +19,7 @@ mod files;
 mod generator;
 mod head;
 mod manifest;
+pub(crate) mod materials;
 mod template_file;
 mod validate;
 

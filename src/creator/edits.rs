@@ -22,8 +22,8 @@ pub struct CreatorEdits {
     pub tint: Color,
     /// Perceptual roughness of the skin, 0 to 1.
     pub roughness: f32,
-    /// Colour of the iris.
-    pub iris: Color,
+    /// Colour of the iris; `None` for the person's own.
+    pub iris: Option<Color>,
 }
 
 impl Default for CreatorEdits {

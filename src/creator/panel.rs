@@ -16,7 +16,7 @@ use super::{
     },
     webcam::{self, Webcam},
 };
-use crate::avatar::{Avatar, AvatarProgress, AvatarSource, FaceSearchFailure, FoundFaces};
+use crate::avatar::{Avatar, AvatarLook, AvatarProgress, AvatarSource, FaceSearchFailure, FoundFaces};
 
 /// What the panel's view is made of.
 #[derive(SystemParam)]
@@ -103,6 +103,7 @@ impl Shown<'_, '_> {
             has_avatar: person.is_some(),
             from_photo: state.photo.is_some() && person.is_some_and(|person| person.is_from_photo()),
             variations,
+            own_iris: person.map(|person| AvatarLook::default().iris_of(&person.data)).unwrap_or_default(),
             edited: edits != edits.without_changes(),
             traits: self.traits(),
             can_undo: state.history.can_undo(),

@@ -98,6 +98,7 @@ mod texts {
     pub const ROUGHNESS_LOW: &str = "glossy";
     pub const ROUGHNESS_HIGH: &str = "matte";
     pub const EYES: &str = "Eyes";
+    pub const EYES_OWN: &str = "Their own eye colour";
     pub const EYES_CUSTOM: &str = "Another eye colour";
     pub const EXPRESSION: &str = "Expression";
     pub const EXPRESSION_HINT: &str = "To look at only; it is not part of the avatar.";

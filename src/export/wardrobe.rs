@@ -23,13 +23,13 @@ use crate::{
     avatar::{
         AvatarLook,
         eye::eye_texels,
-        head::{EYE, LASH, MOUTH, SKIN, TEETH},
         lash::lash_texels,
         material::{f0, part_material},
         mouth::lit,
         skin::{SkinTexels, normal8},
         texture::{srgb8, unorm8},
     },
+    bundle::materials::{EYE, LASH, MOUTH, SKIN, TEETH},
     pipeline::AvatarData,
 };
 
@@ -69,7 +69,7 @@ impl<'a> Wardrobe<'a> {
         let (textures, dielectric) = match name {
             SKIN => self.skin(document, &mut material)?,
             EYE => {
-                let mut texels = eye_texels(&self.data.head.eyes, self.look.iris.to_linear());
+                let mut texels = eye_texels(&self.data.head.eyes, self.look.iris_of(self.data).to_linear());
                 tint(&mut texels, take_factor(&mut material));
                 let base_colour = Some(document.texture("eye base colour", rgb_png(&texels, srgb8)?));
                 (Textures { base_colour, ..Default::default() }, Dielectric::uniform(f0(material.reflectance), 1.0))

@@ -8,7 +8,10 @@ use super::{
     ArkitBlendshape, BlendshapeWeights,
     blendshape::{BLENDSHAPES, unit},
 };
-use crate::{avatar::GeneratedAvatar, bundle::TemplateHead};
+use crate::{
+    avatar::GeneratedAvatar,
+    bundle::{TemplateHead, materials::SKIN},
+};
 
 /// The index of a blendshape that the head has not.
 const MISSING: u16 = u16::MAX;
@@ -208,7 +211,7 @@ fn lid_travel(side: EyeSide, head: &TemplateHead) -> Vec2 {
     let named = |shape: ArkitBlendshape| head.blendshapes.iter().find(|known| known.name == shape.as_str());
     let [blink, ..] = side.lids();
     let [down, _, _, up] = side.looks();
-    let skin = head.part("skin").map_or(0..usize::MAX, |part| part.vertices[0]..part.vertices[0] + part.vertices[1]);
+    let skin = head.part(SKIN).map_or(0..usize::MAX, |part| part.vertices[0]..part.vertices[0] + part.vertices[1]);
     let Some(blink) = named(blink) else { return Vec2::ZERO };
     let on_skin = blink.vertices.iter().zip(&blink.offsets).filter(|(vertex, _)| skin.contains(&usize::from(**vertex)));
     let largest = on_skin.clone().map(|(_, offset)| offset.length()).fold(0.0, f32::max);

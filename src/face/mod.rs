@@ -29,7 +29,10 @@ mod photo;
 mod quality;
 mod sampling;
 
-use bevy::reflect::{Reflect, std_traits::ReflectDefault};
+use bevy::{
+    math::{Vec2, Vec3},
+    reflect::{Reflect, std_traits::ReflectDefault},
+};
 use image::RgbImage;
 
 pub use detect::{Detection, Keypoint};
@@ -82,6 +85,20 @@ pub struct Face {
     pub identity: Identity,
     /// How far the identity can be relied on.
     pub quality: Quality,
+}
+
+impl Face {
+    /// The chip, sRGB of 0 to 1, one channel after the other.
+    pub(crate) fn chip_planes(&self) -> Vec<f32> {
+        let channel = |channel: usize| self.chip.pixels().map(move |pixel| f32::from(pixel.0[channel]) / 255.0);
+        (0..3).flat_map(channel).collect()
+    }
+
+    /// The landmarks in pixels of the chip; the centre of its first one is the origin.
+    pub(crate) fn landmarks_in_chip(&self) -> Vec<Vec2> {
+        let place = |point: &Vec3| self.placement.chip_pixel(point.truncate().as_dvec2()).as_vec2();
+        self.landmarks.points.iter().map(place).collect()
+    }
 }
 
 /// A face out of those in a photo.

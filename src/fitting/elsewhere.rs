@@ -7,7 +7,7 @@ use bevy::math::{EulerRot, Quat, Vec2, Vec3};
 
 use super::{
     Camera, FittingHead, HeadPose, Impression, LossNetwork, colour,
-    render::{Gradients, ShLight, SurfaceMaps, View},
+    render::{Gradients, PartLook, Scene, ShLight, SurfaceMaps, View},
     target::chip_view,
 };
 use crate::{
@@ -56,12 +56,12 @@ impl Elsewhere {
         Self { rotation, light }
     }
 
-    /// Squared distance of the embeddings of the photo and of a head with these vertices and maps as it is seen here, and its
-    /// gradient by them, times `weight`.
+    /// Squared distance of the embeddings of the photo and of a head with these vertices, maps and looks as it is seen here, and
+    /// its gradient by vertices and maps, times `weight`.
     pub fn loss(
         &self,
         head: &FittingHead,
-        (vertices, maps): (&[Vec3], &SurfaceMaps),
+        (vertices, maps, looks): (&[Vec3], &SurfaceMaps, &[PartLook]),
         network: &mut LossNetwork,
         photo: &Impression,
         weight: f32,
@@ -69,7 +69,7 @@ impl Elsewhere {
     ) -> Result<(f32, Gradients), RuntimeError> {
         let view = self.view(head, vertices, network);
         let geometry = head.geometry.moved(&head.surface, vertices.to_vec());
-        let scene = head.scene(&geometry, maps, self.light, view);
+        let scene = Scene { looks, ..head.scene(&geometry, maps, self.light, view) };
         let visibility = scene.visibility();
         let rendering = scene.render(&visibility);
         let linear: Vec<Vec3> = rendering
@@ -145,8 +145,9 @@ mod tests {
         let photo = network.look_at(&photo, &cancel).unwrap();
         let elsewhere = Elsewhere::new(3, &ShLight::constant(Vec3::splat(0.8)));
         let vertices = &head.template.positions;
-        let mut loss =
-            |step: f32| elsewhere.loss(&head, (vertices, &maps(step)), &mut network, &photo, 1.0, &cancel).unwrap();
+        let mut loss = |step: f32| {
+            elsewhere.loss(&head, (vertices, &maps(step), &head.looks), &mut network, &photo, 1.0, &cancel).unwrap()
+        };
         let found: f64 = loss(0.0)
             .1
             .diffuse

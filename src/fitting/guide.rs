@@ -11,7 +11,7 @@ use super::{
     landmark_loss::{self, landmark_loss},
     light,
     losses::{self, Composite},
-    render::{ShLight, expression_gradient},
+    render::{PartLook, Scene, ShLight, expression_gradient},
 };
 use crate::{
     diffusion::{DecodedMaps, Decoder, DiffusionError, Latents},
@@ -80,6 +80,8 @@ pub struct Guide<'a> {
     /// The light as it was solved last.
     pub light: ShLight,
     steps: [Adam; 4],
+    /// How the head's parts look with the person's eyes.
+    looks: Vec<PartLook>,
     /// The expression that is expected.
     expression: Vec<f32>,
     /// Where the landmarks are to be.
@@ -112,6 +114,7 @@ impl<'a> Guide<'a> {
             [(latents.reflectance().len(), 0.5), (latents.shape().len(), 0.5), (fit.expression.len(), 0.5), (6, 0.0)];
         let light = ShLight::constant(Vec3::ONE);
         Self {
+            looks: fitter.head.looks(target.iris),
             fitter,
             target,
             options,
@@ -191,7 +194,7 @@ impl<'a> Guide<'a> {
         let mut textures = surface_maps(maps, decoded);
         head.fill_margin(&mut textures);
         let view = target.view(&self.fit.camera, &self.fit.pose, self.options.supersampling);
-        let mut scene = head.scene(&geometry, &textures, self.light, view);
+        let mut scene = Scene { looks: &self.looks, ..head.scene(&geometry, &textures, self.light, view) };
         let visibility = scene.visibility();
         let survey = scene.survey(&visibility, &head.mask);
         scene.light = light::solve(&survey, &target.linear, &survey.mask);
@@ -232,7 +235,7 @@ impl<'a> Guide<'a> {
         let mut elsewhere = 0.0;
         if weights.elsewhere > 0.0 {
             // At rest: what is seen from there tells nothing of the photo's expression.
-            let (view, face) = (Elsewhere::new(self.next, &self.light), (vertices, &textures));
+            let (view, face) = (Elsewhere::new(self.next, &self.light), (vertices, &textures, &self.looks[..]));
             let (loss, other) = view.loss(head, face, network, &target.impression, weights.elsewhere, cancel)?;
             elsewhere = loss;
             add(gradients.diffuse.as_flattened_mut(), other.diffuse.as_flattened());

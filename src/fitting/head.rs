@@ -5,25 +5,23 @@ use std::sync::Arc;
 use bevy::math::Vec3;
 
 use super::{
-    eye_colour,
+    UNKNOWN_IRIS, colour, eye_colour,
     landmarks::LandmarkFitter,
     margin::Margin,
-    mouth::{TEETH, front_of_teeth, light_in_mouth},
+    mouth::{front_of_teeth, light_in_mouth},
     occlusion,
     render::{DEFAULT_ROUGHNESS, Geometry, Gradients, PartLook, Scene, ShLight, Surface, SurfaceMaps, Texels, View},
 };
 use crate::{
-    bundle::{Blendshape, ColourSpace, Maps, TemplateEyes, TemplateHead},
+    bundle::{
+        Blendshape, ColourSpace, Maps, TemplateEyes, TemplateHead,
+        materials::{EYE, MOUTH, SKIN, TEETH},
+    },
     diffusion::DecodedMaps,
 };
 
-use super::colour;
-
 /// Side of the eyes' texture in texels.
 const EYE_SIDE: usize = 128;
-
-/// Linear reflectance of an iris of which nothing is known.
-const IRIS: Vec3 = Vec3::new(0.09, 0.055, 0.03);
 
 /// Linear reflectance of teeth.
 const ENAMEL: Vec3 = Vec3::new(0.60, 0.53, 0.43);
@@ -32,7 +30,7 @@ const ENAMEL: Vec3 = Vec3::new(0.60, 0.53, 0.43);
 const OPENING: (&str, f32) = ("jawOpen", 0.5);
 
 /// Linear reflectance of the mouth's inside.
-const MOUTH: Vec3 = Vec3::new(0.16, 0.045, 0.04);
+const FLESH: Vec3 = Vec3::new(0.16, 0.045, 0.04);
 
 /// Details are smaller than twice this share of the maps' side.
 const DETAIL: f32 = 0.06;
@@ -56,7 +54,8 @@ impl FittingHead {
     pub fn new(template: Arc<TemplateHead>, map_size: usize) -> Self {
         let surface = Surface::new(&template);
         let geometry = Geometry::new(&surface, template.positions.clone());
-        let looks: Vec<_> = template.parts.iter().map(|part| look(&part.material, &template.eyes)).collect();
+        let looks: Vec<_> =
+            template.parts.iter().map(|part| look(&part.material, &template.eyes, UNKNOWN_IRIS)).collect();
         // What is to be seen when the lips part gets the light that an open mouth lets in. Teeth are few vertices and small
         // ones, which looks from around tell too coarsely.
         let opening = |shape: &Blendshape| if shape.name == OPENING.0 { OPENING.1 } else { 0.0 };
@@ -96,7 +95,7 @@ impl FittingHead {
         self.margin.gather(&mut gradients.normals);
     }
 
-    /// The head with this geometry and surface, in this light, as it is seen here.
+    /// The head with this geometry and surface, in this light, as it is seen here; its eyes are brown.
     pub fn scene<'a>(&'a self, geometry: &'a Geometry, maps: &'a SurfaceMaps, light: ShLight, view: View) -> Scene<'a> {
         Scene {
             surface: &self.surface,
@@ -110,6 +109,13 @@ impl FittingHead {
         }
     }
 
+    /// How the head's parts look, in their order, with irises of this linear reflectance; brown ones where it is not known.
+    pub fn looks(&self, iris: Option<Vec3>) -> Vec<PartLook> {
+        let Some(iris) = iris else { return self.looks.clone() };
+        let parts = self.template.parts.iter();
+        parts.map(|part| look(&part.material, &self.template.eyes, iris)).collect()
+    }
+
     /// The template head.
     pub fn template(&self) -> &Arc<TemplateHead> {
         &self.template
@@ -121,12 +127,12 @@ impl FittingHead {
     }
 }
 
-fn look(material: &str, eyes: &TemplateEyes) -> PartLook {
+fn look(material: &str, eyes: &TemplateEyes, iris: Vec3) -> PartLook {
     match material {
-        "skin" => PartLook::Skin,
-        "eye" => PartLook::Texture(eye_texels(eyes, IRIS)),
+        SKIN => PartLook::Skin,
+        EYE => PartLook::Texture(eye_texels(eyes, iris)),
         TEETH => PartLook::Flat(ENAMEL),
-        "mouth" => PartLook::Flat(MOUTH),
+        MOUTH => PartLook::Flat(FLESH),
         _ => PartLook::Hidden,
     }
 }

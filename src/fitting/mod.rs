@@ -42,7 +42,7 @@ mod target;
 
 pub use camera::{Camera, HeadPose};
 pub use error::FittingError;
-pub use eye::eye_colour;
+pub use eye::{UNKNOWN_IRIS, eye_colour};
 pub use fit::PhotoFit;
 pub use fitter::Fitter;
 pub use guide::{GuidanceOptions, Guide, Losses};

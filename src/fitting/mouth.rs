@@ -2,10 +2,7 @@
 
 use bevy::math::Vec3;
 
-use crate::bundle::TemplateHead;
-
-/// Material of teeth.
-pub(super) const TEETH: &str = "teeth";
+use crate::bundle::{TemplateHead, materials::TEETH};
 
 /// Metres behind the front teeth at which half of the light is left.
 const DEPTH: f32 = 0.02;

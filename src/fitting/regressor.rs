@@ -74,13 +74,12 @@ impl Regressor {
         let points = offsets.len();
         let offsets: Vec<f32> = offsets.iter().flat_map(|offset| offset.to_array()).collect();
         let side = face.chip.width() as usize;
-        let channel = |channel: usize| face.chip.pixels().map(move |pixel| f32::from(pixel.0[channel]) / 255.0);
-        let to_chip = |point: &Vec3| face.placement.chip_pixel(point.truncate().as_dvec2()).as_vec2().to_array();
+        let places = face.landmarks_in_chip().iter().flat_map(|place| place.to_array()).collect();
         let own: [AnyTensor; 4] = [
             Tensor::new([1, points, 3], offsets)?.into(),
             Tensor::new([1, 3], rotation.to_array().to_vec())?.into(),
-            Tensor::new([1, 3, side, side], (0..3).flat_map(channel).collect())?.into(),
-            Tensor::new([1, points, 2], face.landmarks.points.iter().flat_map(to_chip).collect())?.into(),
+            Tensor::new([1, 3, side, side], face.chip_planes())?.into(),
+            Tensor::new([1, points, 2], places)?.into(),
         ];
         let inputs: Vec<(&str, &AnyTensor)> = seen.activations().chain(INPUTS.into_iter().zip(&own)).collect();
         let mut outputs = self.network.run(&inputs, cancel)?;

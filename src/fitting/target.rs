@@ -31,6 +31,8 @@ pub struct PhotoTarget {
     pub(super) impression: Impression,
     /// What a regressor reads of the person.
     pub(super) reading: Option<Reading>,
+    /// Linear reflectance of the irises, where it is known.
+    pub(super) iris: Option<Vec3>,
 }
 
 impl PhotoTarget {
@@ -58,8 +60,14 @@ impl PhotoTarget {
             linear: chip.iter().copied().map(colour::to_linear).collect(),
             impression,
             reading,
+            iris: None,
             chip,
         })
+    }
+
+    /// With irises of this linear reflectance.
+    pub fn with_iris(self, iris: Option<Vec3>) -> Self {
+        Self { iris, ..self }
     }
 
     /// What the bundle's regressor reads of the person, where it has one.
@@ -111,6 +119,7 @@ pub(super) mod tests {
             chip,
             impression: Impression::default(),
             reading: None,
+            iris: None,
         }
     }
 

@@ -65,7 +65,7 @@ pub enum PipelineError {
         /// What was given.
         found: String,
     },
-    /// An identity or latents hold infinite numbers or NaN.
+    /// An identity, latents or the colour of irises hold infinite numbers or NaN.
     #[error("the {what} hold numbers that are not finite")]
     NotFinite {
         /// What holds them.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use bevy::math::Vec3;
 use serde::{Deserialize, Serialize};
 
 use super::{PipelineError, preview, progress::Tracker};
@@ -95,18 +96,18 @@ pub(super) struct GuidedSampling<'a> {
 }
 
 impl GuidedSampling<'_> {
-    /// Samples latents, guided by a face of a photo of `size` pixels. Without a fit, they are unguided: no head fits the
-    /// face's landmarks.
+    /// Samples latents, guided by a face of a photo of `size` pixels, whose irises have this linear reflectance. Without a
+    /// fit, they are unguided: no head fits the face's landmarks.
     pub fn run(
         &mut self,
         request: &SampleRequest,
         how: (Guidance, usize),
-        face: &Face,
+        (face, iris): (&Face, Option<Vec3>),
         size: (u32, u32),
         cancel: &CancelToken,
         tracker: &mut Tracker,
     ) -> Result<(Latents, Option<PhotoFit>), PipelineError> {
-        let target = self.fitter.target(face, size, cancel)?;
+        let target = self.fitter.target(face, size, cancel)?.with_iris(iris);
         let starts = how.0.starts();
         let work = how.0.work(request.options.steps) / starts;
         let mut best: Option<(Latents, Option<PhotoFit>)> = None;

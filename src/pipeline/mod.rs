@@ -29,6 +29,7 @@ mod edits;
 mod error;
 mod fuse;
 mod guided;
+mod iris;
 mod maps;
 mod portrait;
 mod progress;
@@ -60,6 +61,7 @@ use crate::{
     runtime::{CancelToken, Runtime},
 };
 use guided::GuidedSampling;
+use iris::IrisReader;
 use progress::Tracker;
 
 /// An avatar as plain data.
@@ -95,6 +97,13 @@ pub(crate) struct DecodedAvatar {
     pub latents: Latents,
 }
 
+impl AvatarData {
+    /// Linear reflectance of the irises, as it was read in the most reliable photo. `None` for people without a photo.
+    pub fn iris(&self) -> Option<Vec3> {
+        self.recipe.iris.map(Vec3::from_array)
+    }
+}
+
 /// Shows neither vertices nor texels nor the face.
 impl fmt::Debug for AvatarData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,12 +119,15 @@ struct Seen {
     /// The most reliable face, and the number of its photo.
     best: Face,
     photo: usize,
+    /// Linear reflectance of its irises, where the bundle can tell.
+    iris: Option<Vec3>,
     warnings: Vec<QualityWarning>,
 }
 
 /// The networks of a bundle, ready to generate.
 pub struct Pipeline {
     analyser: FaceAnalyser,
+    iris_reader: Option<IrisReader>,
     reliable: ReliableRange,
     same_person_distance: f32,
     unet: UnetDenoiser,
@@ -150,6 +162,7 @@ impl Pipeline {
         let unet = bundle.load(runtime, &generator.networks.unet)?;
         Ok(Self {
             analyser: FaceAnalyser::load(bundle, runtime)?,
+            iris_reader: IrisReader::load(bundle, runtime, generator)?,
             reliable: manifest.face.reliable.clone(),
             same_person_distance: manifest.face.identity.same_person_distance,
             unet: UnetDenoiser::new(unet, generator.into(), generator.embedding_size)?,
@@ -223,14 +236,14 @@ impl Pipeline {
                 let embedding = identity.map(Identity::values);
                 let request = SampleRequest { seed: *seed, embedding, options: resolved };
                 let photo = match (source, &seen) {
-                    (Source::Photos(photos), Some(seen)) => Some((&seen.best, photos[seen.photo].image.dimensions())),
+                    (Source::Photos(photos), Some(seen)) => Some((seen, photos[seen.photo].image.dimensions())),
                     _ => None,
                 };
                 let (latents, fit) = match photo.filter(|_| options.guidance != Guidance::Off) {
-                    Some((face, size)) => {
+                    Some((seen, size)) => {
                         tracker.steps(0, None);
                         let how = (options.guidance, options.preview_every);
-                        self.guided(cancel)?.run(&request, how, face, size, cancel, &mut tracker)?
+                        self.guided(cancel)?.run(&request, how, (&seen.best, seen.iris), size, cancel, &mut tracker)?
                     }
                     None => (self.sample(&request, options.preview_every, cancel, &mut tracker)?, None),
                 };
@@ -245,7 +258,7 @@ impl Pipeline {
         tracker.decoding();
         let maps = Arc::new(AvatarMaps::encode(&self.generator.maps, &self.decoder.maps(&latents, cancel)?));
         let vertices = self.decoder.vertices(&latents, cancel)?;
-        let recipe = match &fit {
+        let mut recipe = match &fit {
             // The photo is not kept, so that what it led to is.
             Some(_) => self.recipe(version, *seed, SampleOptions::default(), RecipeSource::latents(&latents)),
             None => {
@@ -256,6 +269,7 @@ impl Pipeline {
                 self.recipe(version, *seed, resolved, kept)
             }
         };
+        recipe.iris = seen.as_ref().and_then(|seen| seen.iris).map(|iris| iris.to_array());
         let identity = identity.cloned();
         let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.best), seen.warnings));
         tracker.finished();
@@ -275,7 +289,9 @@ impl Pipeline {
         observe: &mut dyn FnMut(Progress),
     ) -> Result<AvatarData, PipelineError> {
         let request = recipe.to_request(&self.bundle_id, (&self.generator).into())?;
-        self.run(&request, recipe.version, cancel, observe)
+        let mut data = self.run(&request, recipe.version, cancel, observe)?;
+        data.recipe.iris = recipe.iris;
+        Ok(data)
     }
 
     /// The recipe that an avatar of a request will have, where it can be told beforehand: not where there are photos.
@@ -336,7 +352,7 @@ impl Pipeline {
     }
 
     fn recipe(&self, version: u32, seed: u64, options: SampleOptions, source: RecipeSource) -> AvatarRecipe {
-        AvatarRecipe { version, bundle: self.bundle_id.clone(), seed, options, source }
+        AvatarRecipe { version, bundle: self.bundle_id.clone(), seed, options, source, iris: None }
     }
 
     /// Checks all that can be told before the first network runs.
@@ -376,7 +392,11 @@ impl Pipeline {
         }
         let identity = fuse::fuse(&identities, self.same_person_distance * fuse::SAME_PERSON_SLACK)?;
         let (_, photo, best) = best.ok_or(PipelineError::NoPhotos)?;
-        Ok(Seen { identity, best, photo, warnings })
+        let iris = match &mut self.iris_reader {
+            Some(reader) => reader.read(&best, cancel)?,
+            None => None,
+        };
+        Ok(Seen { identity, best, photo, iris, warnings })
     }
 
     /// What guided sampling works with; its networks are loaded the first time.

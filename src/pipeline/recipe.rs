@@ -18,7 +18,8 @@ use crate::{
 /// |---|---|
 /// | 1 | latents are decoded in single precision |
 /// | 2 | latents are rounded to half precision before they are decoded |
-pub const RECIPE_VERSION: u32 = 2;
+/// | 3 | it may hold the colour of the irises |
+pub const RECIPE_VERSION: u32 = 3;
 
 /// Whether avatars of recipes of a version are decoded from latents in half precision.
 pub(super) fn keeps_half_precision(version: u32) -> bool {
@@ -87,6 +88,9 @@ pub struct AvatarRecipe {
     pub options: SampleOptions,
     /// Who it is.
     pub source: RecipeSource,
+    /// Linear reflectance of the irises as a photo shows them; `None` for people without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iris: Option<[f32; 3]>,
 }
 
 /// Who the avatar of a recipe is.
@@ -171,7 +175,7 @@ impl AvatarRecipe {
     ///
     /// # Errors
     /// [`PipelineError::RecipeVersion`], [`PipelineError::OtherBundle`] or [`PipelineError::Shape`] when the recipe is
-    /// not for this bundle.
+    /// not for this bundle; [`PipelineError::NotFinite`] for a colour that is none.
     pub(super) fn to_request(&self, bundle: &BundleId, layout: LatentLayout) -> Result<GenerateRequest, PipelineError> {
         if !(1..=RECIPE_VERSION).contains(&self.version) {
             return Err(PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: self.version });
@@ -179,6 +183,9 @@ impl AvatarRecipe {
         if self.bundle != *bundle {
             let (expected, found) = (Box::new(bundle.clone()), Box::new(self.bundle.clone()));
             return Err(PipelineError::OtherBundle { expected, found });
+        }
+        if !self.iris.is_none_or(|iris| iris.iter().all(|value| value.is_finite())) {
+            return Err(PipelineError::NotFinite { what: "colours of the irises" });
         }
         let source = self.source.to_source(layout)?;
         Ok(GenerateRequest { source, seed: self.seed, options: self.options.into() })
@@ -200,7 +207,7 @@ mod tests {
 
     fn recipe(source: RecipeSource) -> AvatarRecipe {
         let options = SampleOptions { guidance_scale: 1.1, ..Default::default() };
-        AvatarRecipe { version: RECIPE_VERSION, bundle: bundle_id(), seed: u64::MAX, options, source }
+        AvatarRecipe { version: RECIPE_VERSION, bundle: bundle_id(), seed: u64::MAX, options, source, iris: None }
     }
 
     fn read(recipe: &Value) -> Result<AvatarRecipe, serde_json::Error> {
@@ -213,7 +220,7 @@ mod tests {
         let numbers = noise.reflectance().to_vec();
         let latents = RecipeSource::Latents { reflectance: numbers.clone(), shape: vec![f32::MIN_POSITIVE, -0.0] };
         for source in [RecipeSource::Random, RecipeSource::Identity(numbers), latents] {
-            let recipe = recipe(source);
+            let recipe = AvatarRecipe { iris: Some([0.1, 1.0 / 3.0, f32::MIN_POSITIVE]), ..recipe(source) };
             let text = serde_json::to_string(&recipe).unwrap();
             assert_eq!(serde_json::from_str::<AvatarRecipe>(&text).unwrap(), recipe);
         }
@@ -252,7 +259,7 @@ mod tests {
         let random = recipe(RecipeSource::Random);
         let newer = AvatarRecipe { version: RECIPE_VERSION + 1, ..random.clone() };
         let error = newer.to_request(&bundle_id(), LAYOUT).unwrap_err();
-        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 3 }), "{error}");
+        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 4 }), "{error}");
         let older = AvatarRecipe { version: 1, ..random.clone() };
         assert!(older.to_request(&bundle_id(), LAYOUT).is_ok());
 
@@ -261,6 +268,9 @@ mod tests {
         assert!(matches!(error, PipelineError::OtherBundle { .. }), "{error}");
         let text = error.to_string();
         assert!(text.contains("base 1.0.0 (01234567…)") && text.contains("base 1.0.0 (98765432…)"), "{text}");
+
+        let blind = AvatarRecipe { iris: Some([0.1, f32::NAN, 0.0]), ..random };
+        assert!(matches!(blind.to_request(&bundle_id(), LAYOUT), Err(PipelineError::NotFinite { .. })));
 
         for (reflectance, shape) in [(4, 2), (5, 3)] {
             let source = RecipeSource::Latents { reflectance: vec![0.0; reflectance], shape: vec![0.0; shape] };

@@ -51,7 +51,12 @@ impl AvatarFile {
         if let Some(identity) = identity {
             numbers("identity", identity.values())?;
         }
-        colour("look.iris", look.iris)?;
+        if let Some([red, green, blue]) = recipe.iris {
+            colour("recipe.iris", Color::linear_rgb(red, green, blue))?;
+        }
+        if let Some(iris) = look.iris {
+            colour("look.iris", iris)?;
+        }
         colour("look.skin_tint", look.skin_tint)?;
         within("look.skin_roughness", look.skin_roughness, 0.0..=1.0)?;
         let Some(edits) = edits else { return Ok(()) };

@@ -14,8 +14,9 @@ use crate::{
     pipeline::{AvatarData, AvatarRecipe, BundleId, RecipeSource, ShapeEdits},
 };
 
-/// The version of files that this version of the crate writes; it reads this one and all before.
-pub const FILE_VERSION: u32 = 1;
+/// The version of files that this version of the crate writes; it reads this one and all before. In version 1, the look
+/// always states the colour of the irises, and the recipe never does.
+pub const FILE_VERSION: u32 = 2;
 
 /// How files of avatars end, by custom.
 pub const FILE_EXTENSION: &str = "avatar.json";

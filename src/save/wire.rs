@@ -1,11 +1,11 @@
 //! The JSON of an avatar's file, field by field.
 //!
 //! ```json
-//! {"kind": "bevy_fitdiff avatar", "version": 1, "crate_version": "0.1.0", "sha256": "…", "avatar": {
+//! {"kind": "bevy_fitdiff avatar", "version": 2, "crate_version": "0.1.0", "sha256": "…", "avatar": {
 //!   "name": "Ada",
 //!   "recipe": {
-//!     "version": 2, "bundle": {"id": "base", "version": "0.1.0", "digest": "…"}, "seed": 0, "options": {…},
-//!     "source": {"latents": {"reflectance": {"f16": "…"}, "shape": {"f16": "…"}}}
+//!     "version": 3, "bundle": {"id": "base", "version": "0.1.0", "digest": "…"}, "seed": 0, "options": {…},
+//!     "source": {"latents": {"reflectance": {"f16": "…"}, "shape": {"f16": "…"}}}, "iris": [0.06, 0.03, 0.013]
 //!   },
 //!   "look": {"iris": [0.1, 0.045, 0.018], "skin_roughness": 0.5, "skin_tint": [1.0, 1.0, 1.0]},
 //!   "edits": {"base": {"f16": "…"}, "traits": [["nose_length", 1.5]], "variations": []}
@@ -70,6 +70,8 @@ struct WireRecipe {
     seed: u64,
     options: SampleOptions,
     source: WireSource,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iris: Option<[f32; 3]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,7 +86,8 @@ enum WireSource {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireLook {
-    iris: [f32; 3],
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iris: Option<[f32; 3]>,
     skin_roughness: f32,
     skin_tint: [f32; 3],
 }
@@ -220,7 +223,7 @@ impl From<&AvatarFile> for WireAvatar {
         };
         // A recipe's identity is not written twice.
         let identity = identity.as_ref().filter(|_| !matches!(source, WireSource::Identity(_)));
-        let AvatarRecipe { version, bundle, seed, options, .. } = recipe.clone();
+        let AvatarRecipe { version, bundle, seed, options, iris: seen, .. } = recipe.clone();
         let AvatarLook { iris, skin_roughness, skin_tint } = *look;
         let rgb = |colour: Color| {
             let LinearRgba { red, green, blue, .. } = colour.to_linear();
@@ -228,9 +231,9 @@ impl From<&AvatarFile> for WireAvatar {
         };
         Self {
             name: name.clone(),
-            recipe: WireRecipe { version, bundle, seed, options, source },
+            recipe: WireRecipe { version, bundle, seed, options, source, iris: seen },
             identity: identity.map(|identity| Numbers::new(identity.values())),
-            look: WireLook { iris: rgb(iris), skin_roughness, skin_tint: rgb(skin_tint) },
+            look: WireLook { iris: iris.map(rgb), skin_roughness, skin_tint: rgb(skin_tint) },
             edits: edits.as_ref().map(|edits| WireEdits {
                 base: Numbers::new(edits.base()),
                 traits: edits.traits().map(|(name, deviations)| (name.to_owned(), deviations)).collect(),
@@ -243,7 +246,7 @@ impl From<&AvatarFile> for WireAvatar {
 impl WireAvatar {
     fn into_file(self) -> Result<AvatarFile, SaveError> {
         let Self { name, recipe, identity, look, edits } = self;
-        let WireRecipe { version, bundle, seed, options, source } = recipe;
+        let WireRecipe { version, bundle, seed, options, source, iris } = recipe;
         let source = match source {
             WireSource::Random => RecipeSource::Random,
             WireSource::Identity(values) => RecipeSource::Identity(values.read("recipe.source.identity")?),
@@ -252,7 +255,7 @@ impl WireAvatar {
                 shape: shape.read("recipe.source.latents.shape")?,
             },
         };
-        let recipe = AvatarRecipe { version, bundle, seed, options, source };
+        let recipe = AvatarRecipe { version, bundle, seed, options, source, iris };
         let identity = match (identity, identity_of(&recipe)) {
             (Some(_), Some(_)) => return Err(invalid("identity", "none beside that of the recipe", "another one")),
             (Some(values), None) => Some(Identity::new(values.read("identity")?)),
@@ -260,7 +263,7 @@ impl WireAvatar {
         };
         let colour = |[red, green, blue]: [f32; 3]| Color::linear_rgb(red, green, blue);
         let WireLook { iris, skin_roughness, skin_tint } = look;
-        let look = AvatarLook { iris: colour(iris), skin_roughness, skin_tint: colour(skin_tint) };
+        let look = AvatarLook { iris: iris.map(colour), skin_roughness, skin_tint: colour(skin_tint) };
         let edits = edits.map(WireEdits::into_edits).transpose()?;
         Ok(AvatarFile { name, recipe, identity, look, edits })
     }

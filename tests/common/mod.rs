@@ -121,7 +121,7 @@ pub fn avatar_of(head: TemplateHead, bundle: BundleId) -> GeneratedAvatar {
         warnings: Vec::new(),
         face: None,
         fit: None,
-        recipe: AvatarRecipe { version: RECIPE_VERSION, bundle, seed: 0, options, source },
+        recipe: AvatarRecipe { version: RECIPE_VERSION, bundle, seed: 0, options, source, iris: None },
     };
     GeneratedAvatar { data: Arc::new(data) }
 }

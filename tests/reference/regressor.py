@@ -1,4 +1,4 @@
-"""Writes regressor.json: what the bundle's regressor reads in the shipped photos, with inputs made in numpy.
+"""Writes regressor.json: what the bundle's regressor and iris reader read in the shipped photos, from inputs of numpy.
 
 Needs the training tools of models/training and the landmarks in faces.json: `python tests/reference/regressor.py`.
 """
@@ -33,7 +33,7 @@ def main() -> None:
     description = json.loads((BUNDLE / "bundle.json").read_text(encoding="utf-8"))["template"]
     template = load_template(BUNDLE / description["file"]["path"], description)
     mean = template.landmarks(template.positions)
-    features, regressor = session("recogniser_features"), session("regressor")
+    features, regressor, irises = session("recogniser_features"), session("regressor"), session("iris_reader")
     faces = json.loads((ROOT / "tests/reference/faces.json").read_text(encoding="utf-8"))["photos"]
     photos = []
     for photo, face in zip(PHOTOS, faces, strict=True):
@@ -46,6 +46,7 @@ def main() -> None:
         inputs |= {"landmarks": offsets[None], "rotation": rotation[None], "chip": image, "places": places[None]}
         wanted = {given.name for given in regressor.get_inputs()}
         read = run(regressor, {name: np.float32(inputs[name]) for name in wanted})
+        iris = run(irises, {name: np.float32(inputs[name]) for name in ("chip", "places")})["iris"][0]
         size = read["diffuse"].shape[-1] // CELLS
         cells = read["diffuse"].reshape(3, CELLS, size, CELLS, size).mean((2, 4))
         photos.append(
@@ -53,6 +54,7 @@ def main() -> None:
                 "file": photo.file,
                 "shape": np.round(read["shape"][0].astype(float), DECIMALS).tolist(),
                 "diffuse": np.round(cells.astype(float), DECIMALS).ravel().tolist(),
+                "iris": np.round(iris.astype(float), DECIMALS).tolist(),
             }
         )
     path = Path(__file__).with_suffix(".json")

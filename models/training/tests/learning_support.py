@@ -76,6 +76,7 @@ def _write_shards(folder: Path, spec: ShardSpec) -> None:
         attributes["ita"] = rng.uniform(-60, 70, n)
         attributes["age"] = rng.uniform(18, 80, n)
         attributes["male"] = rng.uniform(0, 1, n)
+        attributes["iris"] = rng.uniform(0.02, 0.2, (n, 3))
         chips = rng.integers(0, 255, (n, spec.chips, 10, 10, 3)).repeat(15, axis=2).repeat(15, axis=3)
         path = shard_path(folder, index)
         path.mkdir(parents=True)

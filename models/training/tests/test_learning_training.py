@@ -429,13 +429,17 @@ def test_the_whole_recipe_runs_at_toy_size_and_again_from_what_it_left(tmp_path:
         stages.export_trained_regressor(space, tmp_path / "bundle")
     stages.train_regressor(space)
     stages.export_trained_regressor(space, tmp_path / "bundle")
+    with pytest.raises(RecipeError, match="run train-iris first"):
+        stages.export_trained_iris(space, tmp_path / "bundle")
+    stages.train_iris(space)
+    stages.export_trained_iris(space, tmp_path / "bundle")
     table = stages.run_evaluation(space, tmp_path / "bundle", "the command")
     assert "diffuse PSNR" in table.read_text()
     for name in ("faces.png", "unconditional.png", "evaluation.json"):
         assert (tmp_path / "evaluation" / name).stat().st_size > 0
 
     manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
-    assert "regressor" in manifest["generator"]["networks"]
+    assert {"regressor", "iris_reader"} <= set(manifest["generator"]["networks"])
     for role in manifest["generator"]["networks"].values():
         network = manifest["networks"][role]
         assert (tmp_path / "bundle" / network["file"]["path"]).stat().st_size == network["file"]["bytes"]

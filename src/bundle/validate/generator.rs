@@ -52,7 +52,8 @@ impl Checker<'_> {
             }
             None => return Err(self.contradiction("template", "a template head for the generator", "none")),
         }
-        networks.regressor.iter().try_for_each(|regressor| self.regressor(generator, regressor))
+        networks.regressor.iter().try_for_each(|regressor| self.regressor(generator, regressor))?;
+        networks.iris_reader.iter().try_for_each(|reader| self.iris_reader(reader))
     }
 
     fn regressor(&self, generator: &Generator, name: &str) -> Result<(), BundleError> {
@@ -74,23 +75,49 @@ impl Checker<'_> {
 
     /// The regressor is given what the front-end says of a face: the recogniser's outputs, landmarks, and the chip.
     fn regressor_inputs(&self, generator: &Generator, name: &str, network: &Network) -> Result<(), BundleError> {
-        let face = &self.manifest.face;
-        let landmarks = self.named_network("face.landmarks", &face.landmarks.network)?;
-        let points = self.output("face.landmarks.points", landmarks, &face.landmarks.points)?.shape[1];
-        let (_, side) = self.image_network("face.identity", &face.identity.network)?;
+        let identity = &self.manifest.face.identity;
+        let (points, side) = self.face_sizes()?;
         let own: [(&str, &[usize]); 4] = [
             ("landmarks", &[1, points, 3]),
             ("rotation", &[1, 3]),
             ("chip", &[1, 3, side, side]),
             ("places", &[1, points, 2]),
         ];
-        let seen = generator.perceptual_layers.iter().chain([&face.identity.embedding]);
+        let seen = generator.perceptual_layers.iter().chain([&identity.embedding]);
         let given: Vec<&str> = own.iter().map(|(name, _)| *name).chain(seen.map(String::as_str)).collect();
+        self.inputs(name, network, &given, &own)
+    }
+
+    fn iris_reader(&self, name: &str) -> Result<(), BundleError> {
+        let network = self.named_network("generator.networks.iris_reader", name)?;
+        let place = format!("networks.{name}.outputs.iris");
+        self.shape(&place, self.output(&place, network, "iris")?, &[1, 3])?;
+        let (points, side) = self.face_sizes()?;
+        self.inputs(name, network, &["chip", "places"], &[("chip", &[1, 3, side, side]), ("places", &[1, points, 2])])
+    }
+
+    /// How many landmarks a face has, and the side of its chip.
+    fn face_sizes(&self) -> Result<(usize, usize), BundleError> {
+        let face = &self.manifest.face;
+        let landmarks = self.named_network("face.landmarks", &face.landmarks.network)?;
+        let points = self.output("face.landmarks.points", landmarks, &face.landmarks.points)?.shape[1];
+        let (_, side) = self.image_network("face.identity", &face.identity.network)?;
+        Ok((points, side))
+    }
+
+    /// A network takes the `given` inputs and no others, those in `shapes` in that shape.
+    fn inputs(
+        &self,
+        name: &str,
+        network: &Network,
+        given: &[&str],
+        shapes: &[(&str, &[usize])],
+    ) -> Result<(), BundleError> {
         let inputs: Vec<&str> = network.inputs.iter().map(|input| input.name.as_str()).collect();
         let fits = inputs.len() == given.len() && given.iter().all(|name| inputs.contains(name));
         self.expect(fits, &format!("networks.{name}.inputs"), given.join(", "), inputs.join(", "))?;
         network.inputs.iter().try_for_each(|spec| {
-            let shape = own.iter().find(|(input, _)| *input == spec.name).map(|(_, shape)| *shape);
+            let shape = shapes.iter().find(|(input, _)| *input == spec.name).map(|(_, shape)| *shape);
             shape.map_or(Ok(()), |shape| self.shape(&format!("networks.{name}.inputs.{}", spec.name), spec, shape))
         })
     }

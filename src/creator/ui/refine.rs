@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, view: &CreatorView, actions: &mut Vec<CreatorAct
             widgets::section(ui, words::SHAPE, |ui| shape(ui, view, &mut edits, &mut slid));
         }
         widgets::section(ui, words::SKIN, |ui| skin(ui, &mut edits, &mut slid));
-        widgets::section(ui, words::EYES, |ui| eyes(ui, &mut edits, &mut slid));
+        widgets::section(ui, words::EYES, |ui| eyes(ui, view.own_iris, &mut edits, &mut slid));
     });
     if slid.changed {
         actions.push(CreatorAction::Edit(Box::new(edits)));
@@ -193,17 +193,22 @@ fn skin(ui: &mut Ui, edits: &mut CreatorEdits, slid: &mut Slid) {
     slid.add(widgets::slider(ui, words::ROUGHNESS, shine, &mut edits.roughness, ROUGHNESS));
 }
 
-fn eyes(ui: &mut Ui, edits: &mut CreatorEdits, slid: &mut Slid) {
-    let linear = edits.iris.to_linear().to_f32_array_no_alpha();
+fn eyes(ui: &mut Ui, own: Color, edits: &mut CreatorEdits, slid: &mut Slid) {
+    let linear = edits.iris.unwrap_or(own).to_linear().to_f32_array_no_alpha();
+    // As it looks in an eye, where it is lit from all sides.
+    let shown = |[red, green, blue]: [f32; 3]| Color32::from(Rgba::from_rgb(1.6 * red, 1.6 * green, 1.6 * blue));
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = vec2(7.0, 6.0);
+        ui.spacing_mut().item_spacing = vec2(5.0, 6.0);
+        let of_person = shown(own.to_linear().to_f32_array_no_alpha());
+        if widgets::swatch(ui, words::EYES_OWN, of_person, edits.iris.is_none()) {
+            edits.iris = None;
+            slid.add(Slid { changed: true, done: true });
+        }
         for (name, colour) in EYE_COLOURS {
-            let [red, green, blue] = colour;
-            // As it looks in an eye, where it is lit from all sides.
-            let shown = Color32::from(Rgba::from_rgb(1.6 * red, 1.6 * green, 1.6 * blue));
             let near = colour.iter().zip(linear).all(|(a, b)| (a - b).abs() < 1e-4);
-            if widgets::swatch(ui, name, shown, near) {
-                edits.iris = Color::linear_rgb(red, green, blue);
+            if widgets::swatch(ui, name, shown(colour), near && edits.iris.is_some()) {
+                let [red, green, blue] = colour;
+                edits.iris = Some(Color::linear_rgb(red, green, blue));
                 slid.add(Slid { changed: true, done: true });
             }
         }
@@ -213,7 +218,7 @@ fn eyes(ui: &mut Ui, edits: &mut CreatorEdits, slid: &mut Slid) {
         let response = ui.color_edit_button_rgb(&mut rgb);
         response.widget_info(|| WidgetInfo::labeled(WidgetType::ColorButton, true, words::EYES_CUSTOM));
         if response.changed() {
-            edits.iris = Color::linear_rgb(rgb[0], rgb[1], rgb[2]);
+            edits.iris = Some(Color::linear_rgb(rgb[0], rgb[1], rgb[2]));
             let held = ui.input(|input| input.pointer.any_down());
             slid.add(Slid { changed: true, done: !held });
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bevy::color::Color;
 use bevy_egui::egui::{Rect, TextureId, Vec2};
 
 use crate::{
@@ -38,6 +39,8 @@ pub struct CreatorView {
     pub variations: Vec<VariationView>,
     /// What the player has changed.
     pub edits: CreatorEdits,
+    /// The colour of the irises as long as the player changes nothing.
+    pub own_iris: Color,
     /// Whether anything is changed since the avatar was generated.
     pub edited: bool,
     /// The sliders of the shape.

@@ -15,6 +15,7 @@ from fitdiff.export.bundle import NetworkEntry, read_manifest, update_manifest
 from fitdiff.export.check import check_forward, check_gradient
 from fitdiff.export.meanings import (
     DECODER_MEANINGS,
+    IRIS_MEANINGS,
     LOSS_MEANINGS,
     MAPS,
     REGRESSOR_MEANINGS,
@@ -24,12 +25,15 @@ from fitdiff.export.meanings import (
 )
 from fitdiff.export.onnx_export import (
     DECODER_OUTPUTS,
+    IRIS_INPUTS,
+    IRIS_OUTPUTS,
     REGRESSOR_INPUTS,
     REGRESSOR_OUTPUTS,
     UNET_INPUTS,
     UNET_OUTPUTS,
     ReflectanceDecoder,
     export_module,
+    iris_example,
     regressor_example,
     unet_example,
 )
@@ -43,6 +47,7 @@ from fitdiff.learning.checkpoint import atomic_write
 from fitdiff.learning.conditioning import EMBEDDING_SIZE
 from fitdiff.learning.config import RecipeConfig
 from fitdiff.learning.errors import RecipeError
+from fitdiff.learning.iris_reader import IrisReader
 from fitdiff.learning.latents import LatentStatistics
 from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS
 from fitdiff.learning.regressor import Regressor
@@ -135,16 +140,36 @@ def export_regressor(regressor: Regressor, folder: Path) -> dict[str, Any]:
     Raises:
         RecipeError: the bundle has no generator.
     """
+    example = regressor_example()
+    return _add_reader(folder, "regressor", regressor, example, REGRESSOR_INPUTS, REGRESSOR_OUTPUTS, REGRESSOR_MEANINGS)
+
+
+def export_iris_reader(reader: IrisReader, folder: Path) -> dict[str, Any]:
+    """Put a reader of iris colours into a bundle that is complete; returns the manifest.
+
+    Raises:
+        RecipeError: the bundle has no generator.
+    """
+    return _add_reader(folder, "iris_reader", reader, iris_example(), IRIS_INPUTS, IRIS_OUTPUTS, IRIS_MEANINGS)
+
+
+def _add_reader(
+    folder: Path,
+    role: str,
+    module: nn.Module,
+    example: Sequence[Tensor],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    meanings: dict[str, str],
+) -> dict[str, Any]:
     manifest = read_manifest(folder)
     if "generator" not in manifest:
         raise RecipeError(f"{folder} has no generator; export the whole bundle first")
     name, version, licence = (manifest[key] for key in ("id", "version", "licence"))
     writer = _Writer(folder, manifest["networks"]["shape_decoder"]["licence"])
-    writer.network(
-        "regressor", regressor, regressor_example(), REGRESSOR_INPUTS, REGRESSOR_OUTPUTS, REGRESSOR_MEANINGS, ()
-    )
+    writer.network(role, module, example, inputs, outputs, meanings, ())
     generator = manifest["generator"]
-    generator["networks"]["regressor"] = "regressor"
+    generator["networks"][role] = role
     return update_manifest(folder, name, version, licence, writer.networks, {"generator": generator})
 
 

@@ -56,6 +56,11 @@ REGRESSOR_MEANINGS = {
     "diffuse_deviation": "its standard deviation, of all channels",
 }
 
+IRIS_MEANINGS = {
+    **{name: REGRESSOR_MEANINGS[name] for name in ("chip", "places")},
+    "iris": "linear RGB reflectance of the irises: a weighted geometric mean of human iris colours",
+}
+
 MAPS = {
     "diffuse": {"output": "diffuse", "channels": 3, "colour_space": "srgb", "range": [0.0, 1.0]},
     "specular": {"output": "specular", "channels": 1, "colour_space": "linear", "range": [0.0, F0_MAX]},

@@ -33,6 +33,8 @@ UNET_OUTPUTS = ("reflectance_prediction", "shape_prediction")
 DECODER_OUTPUTS = ("diffuse", "specular", "normals")
 REGRESSOR_INPUTS = ("descriptor", *PERCEPTUAL_LAYERS, "landmarks", "rotation", "chip", "places")
 REGRESSOR_OUTPUTS = ("shape", "shape_deviation", "diffuse", "diffuse_deviation")
+IRIS_INPUTS = ("chip", "places")
+IRIS_OUTPUTS = ("iris",)
 
 
 class ReflectanceDecoder(nn.Module):
@@ -83,6 +85,11 @@ def regressor_example() -> tuple[Tensor, ...]:
     places = CHIP_SIZE * torch.rand(1, LANDMARK_COUNT, 2, generator=generator)
     embedding, rotation = 0.1 * normal(1, EMBEDDING_SIZE), 0.1 * normal(1, 3)
     return (embedding, *(value.abs() for value in activations), offsets, rotation, chip, places)
+
+
+def iris_example() -> tuple[Tensor, ...]:
+    """Example inputs of the iris reader, in the order of its arguments."""
+    return regressor_example()[-2:]
 
 
 def export_module(

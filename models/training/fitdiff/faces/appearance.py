@@ -8,18 +8,12 @@ from typing import Any
 import numpy as np
 
 from fitdiff.faces.identity import Traits
+from fitdiff.faces.irises import IRIS_COLOURS
 from fitdiff.faces.optics import melanin_for_angle, spectrum, to_rgb
 from fitdiff.faces.streams import noise_seed, stream
 
 BEARD_STYLES = ("full", "chin strap", "goatee", "short boxed")
 HAIR_STYLES = ("bald", "cropped", "short", "long", "medium")
-
-IRIS_COLOURS = np.array(
-    [(0.030, 0.014, 0.007), (0.055, 0.026, 0.011), (0.10, 0.052, 0.021), (0.15, 0.095, 0.038),
-     (0.12, 0.105, 0.050), (0.085, 0.105, 0.068), (0.085, 0.125, 0.155), (0.115, 0.155, 0.195), (0.115, 0.13, 0.14)]
-)  # fmt: skip
-"""Linear RGB from dark brown over hazel and green to blue and grey."""
-
 
 PAINTED_DARKENING = 3.0
 """Degrees of typology angle that tan, redness and mottling take from the bare pigments, on average."""

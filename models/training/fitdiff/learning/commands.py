@@ -21,8 +21,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         ("train-autoencoder", _train_autoencoder, "train the reflectance autoencoder; run again to continue"),
         ("train-diffusion", _train_diffusion, "train the denoiser; run again to continue"),
         ("train-regressor", _train_regressor, "make photos and train the regressor on them; run again to continue"),
+        ("train-iris", _train_iris, "train the reader of iris colours on the regressor's photos"),
         ("export", _export, "write the networks and their manifest entries to a bundle"),
         ("export-regressor", _export_regressor, "put the trained regressor into a bundle"),
+        ("export-iris", _export_iris, "put the trained reader of iris colours into a bundle"),
         ("evaluate", _evaluate, "write the model card's table and pictures, on held-out identities"),
         ("recipe", _recipe, "run everything from data to evaluation; run again to continue"),
     ):
@@ -33,9 +35,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         parser.add_argument("--threads", type=int, default=0, help="CPU threads of PyTorch; 0: all cores")
         parser.add_argument("--recogniser", type=Path, default=DEFAULT_RECOGNISER, metavar="ONNX")
         _add_data(parser)
-        if name in ("export", "export-regressor", "evaluate", "recipe"):
+        if name in ("export", "export-regressor", "export-iris", "evaluate", "recipe"):
             parser.add_argument("--bundle", type=Path, metavar="DIR", help="bundle folder; default WORK/bundle")
-        if name in ("recipe", "train-regressor"):
+        if name in ("recipe", "train-regressor", "train-iris"):
             parser.add_argument("--processes", type=int, default=0, help="data generation: 0 for one per core")
         parser.set_defaults(run=function)
     head = subparsers.add_parser("export-head", help="put another template head into a bundle; nothing is trained")
@@ -116,6 +118,23 @@ def _train_regressor(args: argparse.Namespace) -> None:
     train_regressor(workspace)
 
 
+def _train_iris(args: argparse.Namespace) -> None:
+    from fitdiff.learning.stages import generate_photos, train_iris
+
+    workspace = _workspace(args)
+    generate_photos(workspace, args.processes)
+    train_iris(workspace)
+
+
+def _export_iris(args: argparse.Namespace) -> None:
+    from fitdiff.learning.stages import export_trained_iris
+
+    workspace = _workspace(args)
+    folder = _bundle(args, workspace.work)
+    export_trained_iris(workspace, folder)
+    print(f"wrote {folder}")
+
+
 def _export_regressor(args: argparse.Namespace) -> None:
     from fitdiff.learning.stages import export_trained_regressor
 
@@ -149,8 +168,10 @@ def _recipe(args: argparse.Namespace) -> None:
     train_autoencoder(workspace)
     train_diffusion(workspace)
     _train_regressor(args)
+    _train_iris(args)
     _export(args)
     _export_regressor(args)
+    _export_iris(args)
     _evaluate(args)
 
 

@@ -148,6 +148,17 @@ class RegressorConfig:
 
 
 @dataclass(frozen=True)
+class IrisConfig:
+    """Training of the reader of iris colours, on the regressor's photos."""
+
+    batch: int
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class ExportConfig:
     """What is written for the runtime."""
 
@@ -186,6 +197,7 @@ class RecipeConfig:
     autoencoder: AutoencoderConfig
     diffusion: DiffusionConfig
     regressor: RegressorConfig
+    iris: IrisConfig
     export: ExportConfig
     evaluation: EvaluationConfig
 

@@ -11,6 +11,7 @@ Work folder::
     data/photos/              data set of whole photos
     photo-features.npz        what the face front-end says of them
     regressor.pt              checkpoint
+    iris.pt                   checkpoint
     test-embeddings.npy       identity embeddings of the held-out chips
     bundle/                   exported graphs and manifest (or the folder given with --bundle)
     evaluation/               table and pictures
@@ -24,9 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fitdiff.export.exporter import RECOGNISER, TrainedModel, export_bundle, export_regressor
+from fitdiff.export.exporter import RECOGNISER, TrainedModel, export_bundle, export_iris_reader, export_regressor
 from fitdiff.faces.dataset import iterate_shards, load_masks
-from fitdiff.faces.template import load_template
+from fitdiff.faces.irises import IRIS_COLOURS
+from fitdiff.faces.template import Template, load_template
 from fitdiff.learning import sources
 from fitdiff.learning.checkpoint import load_checkpoint, save_checkpoint
 from fitdiff.learning.config import RecipeConfig
@@ -35,6 +37,7 @@ from fitdiff.learning.embeddings import dataset_embeddings
 from fitdiff.learning.errors import RecipeError
 from fitdiff.learning.evaluate import Subject, bundle_size, evaluate
 from fitdiff.learning.grids import write_grids
+from fitdiff.learning.iris_reader import IrisReader
 from fitdiff.learning.latents import LatentSet, dataset_latents, load_latents
 from fitdiff.learning.photo_features import photo_features
 from fitdiff.learning.recogniser import Recogniser
@@ -44,12 +47,15 @@ from fitdiff.learning.schedule import Schedule
 from fitdiff.learning.sources import TemplateShape
 from fitdiff.learning.train_autoencoder import AutoencoderTraining, autoencoder_digest, load_autoencoder
 from fitdiff.learning.train_diffusion import DiffusionTraining, load_unet
+from fitdiff.learning.train_iris import train_iris_reader
 from fitdiff.learning.train_regressor import LARGEST_SIZE, RegressorData, RegressorTraining, reduced, reduced_mask
 from fitdiff.learning.trainer import Runtime, run_training
 from fitdiff.learning.unwrapping import landmark_texture_places
 
 REGRESSOR = "regressor"
 """Kind of the regressor's checkpoint."""
+IRIS = "iris"
+"""Kind of the iris reader's."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,11 @@ class Workspace:
         return self.work / "regressor.pt"
 
     @property
+    def iris_path(self) -> Path:
+        """The trained reader of iris colours."""
+        return self.work / "iris.pt"
+
+    @property
     def latents_path(self) -> Path:
         """The training set's latents."""
         return self.work / "latents.npz"
@@ -162,23 +173,13 @@ def generate_photos(workspace: Workspace, processes: int) -> None:
 
 
 def train_regressor(workspace: Workspace) -> None:
-    """Compute the photos' features where they are missing, then train the regressor, unless it is trained already.
-
-    The landmark network is looked for beside the recogniser.
-    """
+    """Compute the photos' features where they are missing, then train the regressor, unless it is trained already."""
     digest = regressor_digest(workspace.config)
     if load_checkpoint(workspace.regressor_path, REGRESSOR, digest) is not None:
         return
     template = load_template(workspace.template_path)
     shape, masks = TemplateShape.of(template), load_masks(workspace.photos_path)
-    features = photo_features(
-        workspace.photos_path,
-        workspace.recogniser.parent,
-        workspace.load_recogniser().cpu(),
-        template.landmarks(template.positions),
-        workspace.config.regressor.recolourings,
-        workspace.work / "photo-features.npz",
-    )
+    features = _features(workspace, template)
     shards = list(iterate_shards(workspace.photos_path))
     directions = shape.directions[shape.on_face(masks["face"])]
     size = min(LARGEST_SIZE, workspace.config.data.map_size)
@@ -207,6 +208,44 @@ def export_trained_regressor(workspace: Workspace, bundle: Path) -> None:
 def regressor_digest(config: RecipeConfig) -> str:
     """What the regressor's checkpoint depends on."""
     return config.digest("regressor")
+
+
+def train_iris(workspace: Workspace) -> None:
+    """Train the reader of iris colours on the regressor's photos, unless it is trained already."""
+    digest = iris_digest(workspace.config)
+    if load_checkpoint(workspace.iris_path, IRIS, digest) is not None:
+        return
+    features = _features(workspace, load_template(workspace.template_path))
+    iris = np.concatenate([shard.attributes["iris"] for shard in iterate_shards(workspace.photos_path)])
+    reader = train_iris_reader(workspace.config.iris, features["chip"], features["places"], iris)
+    save_checkpoint(workspace.iris_path, IRIS, digest, reader.state_dict())
+
+
+def export_trained_iris(workspace: Workspace, bundle: Path) -> None:
+    """Put the trained reader of iris colours into a bundle that is complete."""
+    state = load_checkpoint(workspace.iris_path, IRIS, iris_digest(workspace.config))
+    if state is None:
+        raise RecipeError(f"{workspace.iris_path} does not exist; run train-iris first")
+    reader = IrisReader(IRIS_COLOURS)
+    reader.load_state_dict(state)
+    export_iris_reader(reader, bundle)
+
+
+def iris_digest(config: RecipeConfig) -> str:
+    """What the iris reader's checkpoint depends on."""
+    return config.digest("regressor", "iris")
+
+
+def _features(workspace: Workspace, template: Template) -> dict[str, np.ndarray]:
+    """What the front-end says of the photos. The landmark network is looked for beside the recogniser."""
+    return photo_features(
+        workspace.photos_path,
+        workspace.recogniser.parent,
+        workspace.load_recogniser().cpu(),
+        template.landmarks(template.positions),
+        workspace.config.regressor.recolourings,
+        workspace.work / "photo-features.npz",
+    )
 
 
 def _latents(workspace: Workspace) -> LatentSet:
