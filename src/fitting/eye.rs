@@ -6,9 +6,9 @@ use bevy::math::Vec3;
 
 use crate::bundle::TemplateEyes;
 
-/// Linear reflectance of the sclera, L* of 71. Whiter ones take a rendered head away from photos of the same head, as the
+/// Linear reflectance of the sclera, L* of 74. Whiter ones take a rendered head away from photos of the same head, as the
 /// recogniser sees them.
-const SCLERA: Vec3 = Vec3::new(0.46, 0.42, 0.40);
+const SCLERA: Vec3 = Vec3::new(0.50, 0.45, 0.43);
 
 /// Linear reflectance of an iris of which nothing is known: brown, as most are.
 pub const UNKNOWN_IRIS: Vec3 = Vec3::new(0.10, 0.045, 0.018);
