@@ -14,12 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bevy::math::{Mat3, Quat, Vec3};
+use bevy::{
+    color::{ColorToComponents, LinearRgba, Srgba},
+    math::{Mat3, Quat, Vec3},
+};
 use bevy_fitdiff::{
     bundle::Bundle,
     face::{self, Identity, PhotoLimits},
     fitting::{
-        FittingHead,
+        FittingHead, UNKNOWN_IRIS,
         render::{Rays, View},
     },
     pipeline::{AvatarData, AvatarMaps, GenerateOptions, GenerateRequest, Guidance, Pipeline, Source},
@@ -43,6 +46,8 @@ struct Person {
     files: Files,
     ita_bin: String,
     other: Photographed,
+    /// Linear RGB.
+    iris: [f32; 3],
 }
 
 #[derive(Deserialize)]
@@ -106,6 +111,7 @@ fn main() {
     };
     let mut rows: Vec<(String, [[f64; MEASURES.len()]; 2])> = Vec::new();
     let mut time = [Duration::ZERO; 2];
+    let mut irises = [0.0; 2];
     for person in manifest.people.iter().step_by(step) {
         let mut measured = [[0.0; MEASURES.len()]; 2];
         let mut confidence = 0.0;
@@ -117,6 +123,10 @@ fn main() {
             let data = pipeline.generate(&request, &CancelToken::default(), &mut |_| {}).expect("an avatar");
             time[index] += start.elapsed();
             measured[index] = evaluation.measure(&data, person, folder);
+            if index == 0 {
+                let found = [data.iris(), UNKNOWN_IRIS].map(|iris| srgb_difference(iris, person.iris.into()));
+                irises.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
+            }
             confidence = data.fit.map_or(confidence, |fit| fit.confidence);
         }
         let shown = (0..MEASURES.len()).map(|i| format!("{:.2} {:.2}", measured[0][i], measured[1][i]));
@@ -125,7 +135,15 @@ fn main() {
     }
     report(&rows);
     let people = rows.len() as u32;
+    let [read, brown] = irises.map(|sum| sum / people as f32);
+    println!("irises (0-255): off by {read:.2}, {brown:.2} if all were brown");
     println!("seconds a person: {:.1?} unguided, {:.1?} guided", time[0] / people, time[1] / people);
+}
+
+/// Mean absolute difference of the sRGB values, 0 to 255, of linear colours.
+fn srgb_difference(a: Vec3, b: Vec3) -> f32 {
+    let [a, b] = [a, b].map(|Vec3 { x, y, z }| Srgba::from(LinearRgba::rgb(x, y, z)).to_vec3());
+    255.0 * (a - b).abs().element_sum() / 3.0
 }
 
 fn report(rows: &[(String, [[f64; MEASURES.len()]; 2])]) {

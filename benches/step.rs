@@ -13,7 +13,7 @@ use bevy_fitdiff::{
     diffusion::{Decoder, DecoderGradient, LatentLayout, Latents},
     face::{self, FaceAnalyser, FaceChoice, PhotoLimits},
     fitting::{
-        Fitter, FittingHead, GuidanceOptions, Guide, LossNetwork,
+        Fitter, FittingHead, GuidanceOptions, Guide, LossNetwork, UNKNOWN_IRIS,
         render::{Geometry, Rays, ShLight, SurfaceMaps, View},
     },
     runtime::CancelToken,
@@ -93,7 +93,8 @@ fn render(criterion: &mut Criterion, template: &Arc<TemplateHead>, size: usize) 
         height: SIDE,
         supersampling: 2,
     };
-    let scene = head.scene(&geometry, &maps, ShLight::constant(Vec3::ONE), view);
+    let looks = head.looks(UNKNOWN_IRIS);
+    let scene = head.scene(&geometry, &maps, &looks, ShLight::constant(Vec3::ONE), view);
     let visibility = scene.visibility();
     let mask = vec![1.0; size * size];
     let seed = vec![Vec3::splat(0.1); SIDE * SIDE];

@@ -2,46 +2,27 @@
 
 mod common;
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use bevy::{color::Color, math::Vec3};
 use bevy_fitdiff::{
     avatar::AvatarLook,
-    export::{ExportError, ExportOptions, ExportProgress, ExportStage, save_glb, to_glb},
-    pipeline::{AvatarData, AvatarMaps, GenerateOptions, GenerateRequest, Guidance, Pipeline, Source},
+    export::{ExportError, ExportOptions, ExportProgress, ExportStage, to_glb},
+    pipeline::{AvatarData, AvatarMaps},
     runtime::CancelToken,
 };
-use common::{ASTRONAUT, selfie};
+use common::{ASTRONAUT, avatar_of_photo};
 use gltf::{Gltf, Semantic, buffer, image::Format, material::AlphaMode, mesh::Mode};
 use serde_json::Value;
-
-/// The avatar of a photo; it has an embedding that must not leave.
-fn avatar() -> &'static AvatarData {
-    static AVATAR: LazyLock<AvatarData> = LazyLock::new(|| {
-        let (_, runtime) = common::runtimes().pop().expect("the embedded backend is always there");
-        let mut pipeline = Pipeline::load(&common::bundle(), &runtime).expect("the default bundle has a generator");
-        let request = GenerateRequest {
-            source: Source::Photos(vec![selfie(ASTRONAUT).into()]),
-            seed: 1,
-            options: GenerateOptions { steps: 4, guidance: Guidance::Off, ..Default::default() },
-        };
-        pipeline.generate(&request, &CancelToken::default(), &mut |_| {}).expect("the shipped photo shows a face")
-    });
-    &AVATAR
-}
 
 fn export(data: &AvatarData, look: &AvatarLook, options: &ExportOptions) -> Result<Vec<u8>, ExportError> {
     to_glb(data, look, options, &CancelToken::default(), &mut |_| {})
 }
 
-/// The file of [`avatar`] with nothing changed.
+/// The file of [`avatar_of_photo`] with nothing changed.
 fn file() -> &'static [u8] {
     static FILE: LazyLock<Vec<u8>> =
-        LazyLock::new(|| export(avatar(), &Default::default(), &Default::default()).unwrap());
+        LazyLock::new(|| export(avatar_of_photo(), &Default::default(), &Default::default()).unwrap());
     &FILE
 }
 
@@ -85,7 +66,7 @@ fn default_file() -> Read {
 
 #[test]
 fn parts_are_meshes_below_one_node_with_the_heads_vertices_and_triangles() {
-    let (data, read) = (avatar(), default_file());
+    let (data, read) = (avatar_of_photo(), default_file());
     let head = &data.head;
     let scene = read.document.default_scene().unwrap();
     let roots: Vec<_> = scene.nodes().collect();
@@ -128,7 +109,7 @@ fn parts_are_meshes_below_one_node_with_the_heads_vertices_and_triangles() {
 
 #[test]
 fn every_part_that_moves_has_all_blendshapes_of_the_head_to_the_last_bit() {
-    let (data, read) = (avatar(), default_file());
+    let (data, read) = (avatar_of_photo(), default_file());
     let head = &data.head;
     assert_eq!(head.blendshapes.len(), 52);
     let names: Vec<&str> = head.blendshapes.iter().map(|shape| shape.name.as_str()).collect();
@@ -177,7 +158,7 @@ fn every_part_that_moves_has_all_blendshapes_of_the_head_to_the_last_bit() {
 
 #[test]
 fn normals_of_an_expression_are_those_of_its_surface() {
-    let (data, read) = (avatar(), default_file());
+    let (data, read) = (avatar_of_photo(), default_file());
     let head = &data.head;
     let index = head.blendshapes.iter().position(|shape| shape.name == "jawOpen").unwrap();
     let mut weights = vec![0.0; 52];
@@ -231,7 +212,7 @@ fn bounds_are_those_of_the_numbers() {
 #[test]
 fn targets_that_move_little_take_little_room() {
     let read = default_file();
-    let head = &avatar().head;
+    let head = &avatar_of_photo().head;
     let dense: usize = read
         .document
         .meshes()
@@ -278,7 +259,7 @@ fn is_inside(data: &AvatarData, texel: usize) -> bool {
 
 #[test]
 fn the_skins_textures_are_the_generated_maps_within_8_bits() {
-    let (data, read) = (avatar(), default_file());
+    let (data, read) = (avatar_of_photo(), default_file());
     let AvatarMaps { size, diffuse, specular: f0, normals, .. } = &*data.maps;
     let inside: Vec<usize> = (0..size * size).filter(|&texel| is_inside(data, texel)).collect();
     assert!(inside.len() > size * size / 3);
@@ -308,7 +289,7 @@ fn the_skins_textures_are_the_generated_maps_within_8_bits() {
 fn materials_are_those_of_the_look() {
     let look =
         AvatarLook { iris: Some(Color::linear_rgb(0.02, 0.3, 0.05)), skin_roughness: 0.8, ..AvatarLook::default() };
-    let read = Read::new(&export(avatar(), &look, &Default::default()).unwrap());
+    let read = Read::new(&export(avatar_of_photo(), &look, &Default::default()).unwrap());
     let roughness = |name: &str| read.material(name).pbr_metallic_roughness().roughness_factor();
     assert_eq!([roughness("skin"), roughness("eye"), roughness("teeth")], [0.8, 0.1, 0.3]);
     assert!(read.document.materials().all(|material| material.pbr_metallic_roughness().metallic_factor() == 0.0));
@@ -317,7 +298,7 @@ fn materials_are_those_of_the_look() {
     assert_eq!(read.document.extensions_required().count(), 0);
 
     let eye = read.material("eye").pbr_metallic_roughness().base_color_texture().unwrap().texture();
-    let (eye, eyes) = (read.image(eye), &avatar().head.eyes);
+    let (eye, eyes) = (read.image(eye), &avatar_of_photo().head.eyes);
     // Two thirds of the way from the pupil's centre to the iris's rim.
     let radius = 0.5 * eyes.iris_radians / eyes.texture_rim_radians * 0.67 * eye.width as f32;
     let texel = (eye.height / 2 * eye.width + eye.width / 2) as usize + radius as usize;
@@ -331,7 +312,7 @@ fn materials_are_those_of_the_look() {
     for name in ["skin", "eye", "teeth", "mouth"] {
         assert_eq!(read.material(name).alpha_mode(), AlphaMode::Opaque, "{name}");
     }
-    for part in &avatar().head.parts {
+    for part in &avatar_of_photo().head.parts {
         let primitive = read.part(&part.name);
         let shaded = ["eye", "teeth", "mouth"].contains(&part.material.as_str());
         assert_eq!(primitive.get(&Semantic::Colors(0)).is_some(), shaded, "{}", part.name);
@@ -349,13 +330,13 @@ fn the_file_says_that_the_likeness_is_generated_and_by_which_model() {
     assert_eq!(asset["version"], "2.0");
     assert_eq!(asset["generator"], concat!("bevy_fitdiff ", env!("CARGO_PKG_VERSION")));
     assert_eq!(asset["extras"]["provenance"], "synthetic likeness generated by a model");
-    let bundle = &avatar().recipe.bundle;
+    let bundle = &avatar_of_photo().recipe.bundle;
     assert_eq!(asset["extras"]["model"], serde_json::to_value(bundle).unwrap());
 }
 
 #[test]
 fn the_file_holds_nothing_that_the_face_can_be_recognised_or_regenerated_by_a_number_of() {
-    let data = avatar();
+    let data = avatar_of_photo();
     let identity = data.identity.as_ref().expect("a photo has an embedding").values();
     let latents = &data.latents;
     let contains = |needle: &[u8]| file().windows(needle.len()).any(|window| window == needle);
@@ -375,7 +356,7 @@ fn the_file_holds_nothing_that_the_face_can_be_recognised_or_regenerated_by_a_nu
 #[test]
 fn an_expression_at_rest_is_the_same_for_all_parts() {
     let options = ExportOptions { weights: vec![0.0, 0.25, 0.5] };
-    let read = Read::new(&export(avatar(), &Default::default(), &options).unwrap());
+    let read = Read::new(&export(avatar_of_photo(), &Default::default(), &options).unwrap());
     let mut expected = [0.0; 52];
     expected[..3].copy_from_slice(&options.weights);
     let weights: Vec<_> = read.document.meshes().filter_map(|mesh| mesh.weights().map(<[f32]>::to_vec)).collect();
@@ -384,7 +365,7 @@ fn an_expression_at_rest_is_the_same_for_all_parts() {
 
 #[test]
 fn what_is_no_avatar_is_refused() {
-    let (good, look) = (avatar(), AvatarLook::default());
+    let (good, look) = (avatar_of_photo(), AvatarLook::default());
     let refuse = |data: &AvatarData, look: &AvatarLook, weights: &[f32], message: &str| {
         let error = export(data, look, &ExportOptions { weights: weights.to_vec() }).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
@@ -413,96 +394,10 @@ fn what_is_no_avatar_is_refused() {
 fn progress_rises_from_0_to_1() {
     let mut seen: Vec<ExportProgress> = Vec::new();
     let observe = &mut |progress| seen.push(progress);
-    to_glb(avatar(), &Default::default(), &Default::default(), &CancelToken::default(), observe).unwrap();
+    to_glb(avatar_of_photo(), &Default::default(), &Default::default(), &CancelToken::default(), observe).unwrap();
     assert!(seen.is_sorted_by(|a, b| a.fraction <= b.fraction && a.stage <= b.stage), "{seen:?}");
     assert_eq!(seen.first(), Some(&ExportProgress { stage: ExportStage::Materials, fraction: 0.0 }));
     assert_eq!(seen.last(), Some(&ExportProgress { stage: ExportStage::File, fraction: 1.0 }));
-}
-
-fn save(path: &Path) -> Result<(), ExportError> {
-    save_glb(path, avatar(), &Default::default(), &Default::default(), &CancelToken::default(), &mut |_| {})
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-}
-
-#[test]
-fn a_cancelled_export_leaves_the_file_that_was_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("head.glb");
-    fs::write(&path, b"old").unwrap();
-    for stage in [ExportStage::Materials, ExportStage::Meshes, ExportStage::File] {
-        let cancel = CancelToken::default();
-        let observe = &mut |progress: ExportProgress| {
-            if progress.stage == stage {
-                cancel.cancel();
-            }
-        };
-        let error = save_glb(&path, avatar(), &Default::default(), &Default::default(), &cancel, observe).unwrap_err();
-        assert!(matches!(error, ExportError::Cancelled), "{stage:?}: {error}");
-        assert_eq!((fs::read(&path).unwrap().as_slice(), names(folder.path()).len()), (&b"old"[..], 1), "{stage:?}");
-    }
-    save(&path).unwrap();
-    assert!(fs::read(&path).unwrap() == file(), "the same bytes, each time");
-    assert_eq!(names(folder.path()), ["head.glb"]);
-}
-
-#[test]
-fn a_file_that_cannot_be_written_is_told_and_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let taken = folder.path().join("taken.glb");
-    fs::create_dir(&taken).unwrap();
-    for path in [folder.path().join("missing/head.glb"), taken] {
-        let error = save(&path).unwrap_err();
-        assert!(matches!(&error, ExportError::Write { .. }), "{error}");
-        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
-        assert_eq!(names(folder.path()), ["taken.glb"]);
-    }
-}
-
-/// Set for the program below: where it is to write to.
-#[cfg(unix)]
-const CHILDS_FOLDER: &str = "FITDIFF_TEST_FULL_DISK";
-
-#[test]
-#[cfg(unix)]
-fn a_full_disk_leaves_nothing_behind() {
-    use std::{env, process::Command};
-
-    if let Some(folder) = env::var_os(CHILDS_FOLDER) {
-        let error = save(&Path::new(&folder).join("head.glb")).unwrap_err();
-        assert!(matches!(&error, ExportError::Write { .. }), "{error}");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    // This test again, in a shell in which files end after 512 KiB.
-    let child = Command::new("sh")
-        .args(["-c", r#"trap "" XFSZ; ulimit -f 1024; exec "$0" "$@""#])
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", "a_full_disk_leaves_nothing_behind"])
-        .env(CHILDS_FOLDER, folder.path())
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
-    assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
-    assert!(names(folder.path()).is_empty());
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_folder_that_may_not_be_written_to_stays_as_it_is() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o555)).unwrap();
-    // Permissions do not stop the superuser, the kernel's own folders do.
-    let privileged = fs::write(folder.path().join("probe"), b"").is_ok();
-    let folder = if privileged { Path::new("/sys") } else { folder.path() };
-    let before = names(folder).len();
-    let error = save(&folder.join("head.glb")).unwrap_err();
-    assert!(matches!(error, ExportError::Write { .. }), "{error}");
-    assert_eq!(names(folder).len(), before);
 }
 
 #[test]

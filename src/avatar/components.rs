@@ -7,7 +7,6 @@ use bevy::prelude::*;
 use super::{AvatarError, Photo};
 use crate::{
     face::FaceChoice,
-    fitting::UNKNOWN_IRIS,
     pipeline::{AvatarData, AvatarRecipe},
 };
 
@@ -113,7 +112,8 @@ pub struct SavedRecipe(pub Arc<AvatarRecipe>);
 #[derive(Component, Clone, Copy, Debug, PartialEq, Reflect)]
 #[reflect(Component, Default, Clone, Debug, PartialEq)]
 pub struct AvatarLook {
-    /// Colour of the iris; `None`, the default, leaves it as it was read in the photo, and brown where there is none.
+    /// Diffuse reflectance of the iris; `None`, the default, leaves it as it was read in the photo, and brown where there is
+    /// none.
     pub iris: Option<Color>,
     /// Perceptual roughness of the skin, 0 to 1; 0.5 is that of clean, dry skin.
     pub skin_roughness: f32,
@@ -129,9 +129,9 @@ impl Default for AvatarLook {
 }
 
 impl AvatarLook {
-    /// The colour that the irises of an avatar have with this look.
+    /// The colour that the irises of an avatar have with this look: their diffuse reflectance.
     pub fn iris_of(&self, data: &AvatarData) -> Color {
-        let Vec3 { x, y, z } = data.iris().unwrap_or(UNKNOWN_IRIS);
+        let Vec3 { x, y, z } = data.iris();
         self.iris.unwrap_or(Color::linear_rgb(x, y, z))
     }
 }

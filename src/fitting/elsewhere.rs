@@ -7,7 +7,7 @@ use bevy::math::{EulerRot, Quat, Vec2, Vec3};
 
 use super::{
     Camera, FittingHead, HeadPose, Impression, LossNetwork, colour,
-    render::{Gradients, PartLook, Scene, ShLight, SurfaceMaps, View},
+    render::{Gradients, PartLook, ShLight, SurfaceMaps, View},
     target::chip_view,
 };
 use crate::{
@@ -69,7 +69,7 @@ impl Elsewhere {
     ) -> Result<(f32, Gradients), RuntimeError> {
         let view = self.view(head, vertices, network);
         let geometry = head.geometry.moved(&head.surface, vertices.to_vec());
-        let scene = Scene { looks, ..head.scene(&geometry, maps, self.light, view) };
+        let scene = head.scene(&geometry, maps, looks, self.light, view);
         let visibility = scene.visibility();
         let rendering = scene.render(&visibility);
         let linear: Vec<Vec3> = rendering
@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use crate::{
         bundle::Bundle,
+        fitting::UNKNOWN_IRIS,
         runtime::{Runtime, RuntimeOptions},
     };
 
@@ -145,8 +146,9 @@ mod tests {
         let photo = network.look_at(&photo, &cancel).unwrap();
         let elsewhere = Elsewhere::new(3, &ShLight::constant(Vec3::splat(0.8)));
         let vertices = &head.template.positions;
+        let looks = head.looks(UNKNOWN_IRIS);
         let mut loss = |step: f32| {
-            elsewhere.loss(&head, (vertices, &maps(step), &head.looks), &mut network, &photo, 1.0, &cancel).unwrap()
+            elsewhere.loss(&head, (vertices, &maps(step), &looks), &mut network, &photo, 1.0, &cancel).unwrap()
         };
         let found: f64 = loss(0.0)
             .1

@@ -10,7 +10,7 @@ use crate::bundle::TemplateEyes;
 /// recogniser sees them.
 const SCLERA: Vec3 = Vec3::new(0.50, 0.45, 0.43);
 
-/// Linear reflectance of an iris of which nothing is known: brown, as most are.
+/// Linear reflectance, RGB, of an iris of which nothing is known: brown, as most are.
 pub const UNKNOWN_IRIS: Vec3 = Vec3::new(0.10, 0.045, 0.018);
 
 /// How much of the sclera's green and blue the corners of the eye lose to the vessels there.

@@ -11,7 +11,7 @@ use super::{
     landmark_loss::{self, landmark_loss},
     light,
     losses::{self, Composite},
-    render::{PartLook, Scene, ShLight, expression_gradient},
+    render::{PartLook, ShLight, expression_gradient},
 };
 use crate::{
     diffusion::{DecodedMaps, Decoder, DiffusionError, Latents},
@@ -194,7 +194,7 @@ impl<'a> Guide<'a> {
         let mut textures = surface_maps(maps, decoded);
         head.fill_margin(&mut textures);
         let view = target.view(&self.fit.camera, &self.fit.pose, self.options.supersampling);
-        let mut scene = Scene { looks: &self.looks, ..head.scene(&geometry, &textures, self.light, view) };
+        let mut scene = head.scene(&geometry, &textures, &self.looks, self.light, view);
         let visibility = scene.visibility();
         let survey = scene.survey(&visibility, &head.mask);
         scene.light = light::solve(&survey, &target.linear, &survey.mask);

@@ -41,7 +41,6 @@ pub struct FittingHead {
     pub(super) template: Arc<TemplateHead>,
     pub(super) surface: Surface,
     pub(super) geometry: Geometry,
-    pub(super) looks: Vec<PartLook>,
     pub(super) occlusion: Vec<f32>,
     /// Texels of the face's skin, 0 or 1.
     pub(super) mask: Vec<f32>,
@@ -54,8 +53,7 @@ impl FittingHead {
     pub fn new(template: Arc<TemplateHead>, map_size: usize) -> Self {
         let surface = Surface::new(&template);
         let geometry = Geometry::new(&surface, template.positions.clone());
-        let looks: Vec<_> =
-            template.parts.iter().map(|part| look(&part.material, &template.eyes, UNKNOWN_IRIS)).collect();
+        let looks = looks(&template, UNKNOWN_IRIS);
         // What is to be seen when the lips part gets the light that an open mouth lets in. Teeth are few vertices and small
         // ones, which looks from around tell too coarsely.
         let opening = |shape: &Blendshape| if shape.name == OPENING.0 { OPENING.1 } else { 0.0 };
@@ -78,7 +76,7 @@ impl FittingHead {
         let mask = (0..map_size * map_size).map(inside).collect();
         let margin = Margin::new(&masks.inner_chart(map_size), map_size);
         let landmarks = LandmarkFitter::new(&template);
-        Self { template, surface, geometry, looks, occlusion, mask, margin, landmarks }
+        Self { template, surface, geometry, occlusion, mask, margin, landmarks }
     }
 
     /// Puts the maps' values along the chart's border into the texels beside it, as the avatar's textures do.
@@ -95,13 +93,20 @@ impl FittingHead {
         self.margin.gather(&mut gradients.normals);
     }
 
-    /// The head with this geometry and surface, in this light, as it is seen here; its eyes are brown.
-    pub fn scene<'a>(&'a self, geometry: &'a Geometry, maps: &'a SurfaceMaps, light: ShLight, view: View) -> Scene<'a> {
+    /// The head with this geometry and surface, its parts looking like this, in this light, as it is seen here.
+    pub fn scene<'a>(
+        &'a self,
+        geometry: &'a Geometry,
+        maps: &'a SurfaceMaps,
+        looks: &'a [PartLook],
+        light: ShLight,
+        view: View,
+    ) -> Scene<'a> {
         Scene {
             surface: &self.surface,
             geometry,
             maps,
-            looks: &self.looks,
+            looks,
             occlusion: Some(&self.occlusion),
             light,
             roughness: DEFAULT_ROUGHNESS,
@@ -109,11 +114,9 @@ impl FittingHead {
         }
     }
 
-    /// How the head's parts look, in their order, with irises of this linear reflectance; brown ones where it is not known.
-    pub fn looks(&self, iris: Option<Vec3>) -> Vec<PartLook> {
-        let Some(iris) = iris else { return self.looks.clone() };
-        let parts = self.template.parts.iter();
-        parts.map(|part| look(&part.material, &self.template.eyes, iris)).collect()
+    /// How the head's parts look, in their order, with irises of this linear reflectance, RGB of 0 to 1.
+    pub fn looks(&self, iris: Vec3) -> Vec<PartLook> {
+        looks(&self.template, iris)
     }
 
     /// The template head.
@@ -127,14 +130,15 @@ impl FittingHead {
     }
 }
 
-fn look(material: &str, eyes: &TemplateEyes, iris: Vec3) -> PartLook {
-    match material {
+fn looks(template: &TemplateHead, iris: Vec3) -> Vec<PartLook> {
+    let look = |material: &str| match material {
         SKIN => PartLook::Skin,
-        EYE => PartLook::Texture(eye_texels(eyes, iris)),
+        EYE => PartLook::Texture(eye_texels(&template.eyes, iris)),
         TEETH => PartLook::Flat(ENAMEL),
         MOUTH => PartLook::Flat(FLESH),
         _ => PartLook::Hidden,
-    }
+    };
+    template.parts.iter().map(|part| look(&part.material)).collect()
 }
 
 /// The eyes' texture: its centre is the pupil, and the distance from it grows with the angle to the gaze.

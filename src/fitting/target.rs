@@ -3,7 +3,7 @@
 use bevy::math::{DVec2, Vec2, Vec3};
 
 use super::{
-    Camera, FittingError, HeadPose, Impression, LossNetwork, Reading, Regressor, colour, landmark_aim,
+    Camera, FittingError, HeadPose, Impression, LossNetwork, Reading, Regressor, UNKNOWN_IRIS, colour, landmark_aim,
     render::{Rays, View},
 };
 use crate::{
@@ -31,8 +31,8 @@ pub struct PhotoTarget {
     pub(super) impression: Impression,
     /// What a regressor reads of the person.
     pub(super) reading: Option<Reading>,
-    /// Linear reflectance of the irises, where it is known.
-    pub(super) iris: Option<Vec3>,
+    /// Linear reflectance of the irises.
+    pub(super) iris: Vec3,
 }
 
 impl PhotoTarget {
@@ -60,13 +60,13 @@ impl PhotoTarget {
             linear: chip.iter().copied().map(colour::to_linear).collect(),
             impression,
             reading,
-            iris: None,
+            iris: UNKNOWN_IRIS,
             chip,
         })
     }
 
-    /// With irises of this linear reflectance.
-    pub fn with_iris(self, iris: Option<Vec3>) -> Self {
+    /// With irises of this linear reflectance, RGB of 0 to 1; they are brown without.
+    pub fn with_iris(self, iris: Vec3) -> Self {
         Self { iris, ..self }
     }
 
@@ -119,7 +119,7 @@ pub(super) mod tests {
             chip,
             impression: Impression::default(),
             reading: None,
-            iris: None,
+            iris: UNKNOWN_IRIS,
         }
     }
 

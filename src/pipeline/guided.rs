@@ -102,7 +102,7 @@ impl GuidedSampling<'_> {
         &mut self,
         request: &SampleRequest,
         how: (Guidance, usize),
-        (face, iris): (&Face, Option<Vec3>),
+        (face, iris): (&Face, Vec3),
         size: (u32, u32),
         cancel: &CancelToken,
         tracker: &mut Tracker,

@@ -6,10 +6,11 @@
 
 use bevy::math::Vec3;
 
+use super::PipelineError;
 use crate::{
     bundle::{Bundle, BundleError, Generator},
     face::Face,
-    runtime::{AnyTensor, CancelToken, Model, Runtime, RuntimeError, Tensor},
+    runtime::{AnyTensor, CancelToken, Model, Runtime, Tensor},
 };
 
 /// The network's input of landmarks.
@@ -27,13 +28,18 @@ impl IrisReader {
     /// Loads the reader of a bundle, if it has one.
     pub fn load(bundle: &Bundle, runtime: &Runtime, generator: &Generator) -> Result<Option<Self>, BundleError> {
         let Some(name) = &generator.networks.iris_reader else { return Ok(None) };
-        let inputs = bundle.manifest().networks.get(name).into_iter().flat_map(|network| &network.inputs);
-        let points = inputs.filter(|input| input.name == PLACES).map(|input| input.shape[1]).sum();
-        Ok(Some(Self { network: bundle.load(runtime, name)?, points }))
+        let network = bundle.load(runtime, name)?;
+        let points = network.spec().inputs.iter().find(|input| input.name == PLACES).map_or(0, |input| input.shape[1]);
+        Ok(Some(Self { network, points }))
     }
 
-    /// Linear reflectance of the irises of a face. `None` when its landmarks are not as many as a face has, or not finite.
-    pub fn read(&mut self, face: &Face, cancel: &CancelToken) -> Result<Option<Vec3>, RuntimeError> {
+    /// Linear reflectance of the irises of a face, RGB of 0 to 1. `None` when its landmarks are not as many as a face has, or
+    /// not finite.
+    ///
+    /// # Errors
+    /// [`PipelineError::Runtime`] when the network fails or `cancel` is called; [`PipelineError::NotFinite`] when it
+    /// answers with numbers that are none.
+    pub fn read(&mut self, face: &Face, cancel: &CancelToken) -> Result<Option<Vec3>, PipelineError> {
         let places = face.landmarks_in_chip();
         if places.len() != self.points || !places.iter().all(|place| place.is_finite()) {
             return Ok(None);
@@ -44,7 +50,7 @@ impl IrisReader {
         let places: AnyTensor = Tensor::new([1, self.points, 2], places)?.into();
         let mut outputs = self.network.run(&[("chip", &chip), (PLACES, &places)], cancel)?;
         let iris = Vec3::from_slice(&outputs.take::<f32>("iris")?.into_data());
-        Ok(iris.is_finite().then_some(iris))
+        if iris.is_finite() { Ok(Some(iris)) } else { Err(PipelineError::NotFinite { what: "colours of the irises" }) }
     }
 }
 

@@ -25,6 +25,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
+mod data;
 mod edits;
 mod error;
 mod fuse;
@@ -41,6 +43,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use bevy::math::Vec3;
 
+pub use data::AvatarData;
+pub(crate) use data::DecodedAvatar;
 pub use edits::ShapeEdits;
 pub use error::PipelineError;
 pub use guided::Guidance;
@@ -57,61 +61,13 @@ use crate::{
         UnetDenoiser, sample,
     },
     face::{Face, FaceAnalyser, Identity, QualityWarning},
-    fitting::{Fitter, PhotoFit},
+    fitting::{Fitter, UNKNOWN_IRIS},
     runtime::{CancelToken, Runtime},
 };
+use check::{check_identity, check_latents};
 use guided::GuidedSampling;
 use iris::IrisReader;
 use progress::Tracker;
-
-/// An avatar as plain data.
-#[derive(Clone)]
-pub struct AvatarData {
-    /// The template head: topology, texture layout, blendshapes.
-    pub head: Arc<TemplateHead>,
-    /// The head's vertices at rest, in metres, in the template's order and axes.
-    pub vertices: Vec<Vec3>,
-    /// The head's surface.
-    pub maps: Arc<AvatarMaps>,
-    /// The clean latents that vertices and maps were decoded from, multiplied with the bundle's scales. They are rounded
-    /// to half precision, in which files keep them.
-    pub latents: Latents,
-    /// What the shape coefficients in the latents are multiplied with.
-    pub shape_scale: f32,
-    /// Who it is; `None` for random people and given latents.
-    pub identity: Option<Identity>,
-    /// What makes the identity unreliable, of all photos one after the other.
-    pub warnings: Vec<QualityWarning>,
-    /// What was found in the most reliable photo, the first of equals.
-    pub face: Option<Face>,
-    /// How the avatar's face stands in that photo; `None` without a photo, without guidance, and where no head fits it.
-    pub fit: Option<PhotoFit>,
-    /// What regenerates the avatar without the photo.
-    pub recipe: AvatarRecipe,
-}
-
-/// What latents are decoded to, with these.
-pub(crate) struct DecodedAvatar {
-    pub vertices: Vec<Vec3>,
-    pub maps: AvatarMaps,
-    pub latents: Latents,
-}
-
-impl AvatarData {
-    /// Linear reflectance of the irises, as it was read in the most reliable photo. `None` for people without a photo.
-    pub fn iris(&self) -> Option<Vec3> {
-        self.recipe.iris.map(Vec3::from_array)
-    }
-}
-
-/// Shows neither vertices nor texels nor the face.
-impl fmt::Debug for AvatarData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { maps, warnings, recipe, .. } = self;
-        let mut debug = f.debug_struct("AvatarData");
-        debug.field("maps", maps).field("warnings", warnings).field("recipe", recipe).finish_non_exhaustive()
-    }
-}
 
 /// What the photos say.
 struct Seen {
@@ -243,7 +199,14 @@ impl Pipeline {
                     Some((seen, size)) => {
                         tracker.steps(0, None);
                         let how = (options.guidance, options.preview_every);
-                        self.guided(cancel)?.run(&request, how, (&seen.best, seen.iris), size, cancel, &mut tracker)?
+                        self.guided(cancel)?.run(
+                            &request,
+                            how,
+                            (&seen.best, seen.iris.unwrap_or(UNKNOWN_IRIS)),
+                            size,
+                            cancel,
+                            &mut tracker,
+                        )?
                     }
                     None => (self.sample(&request, options.preview_every, cancel, &mut tracker)?, None),
                 };
@@ -451,24 +414,6 @@ fn preview(
     }
 }
 
-fn check_identity(identity: &Identity, length: usize) -> Result<(), PipelineError> {
-    let (what, values) = ("identity's numbers", identity.values());
-    if values.len() != length {
-        let (expected, found) = (format!("[{length}]"), format!("[{}]", values.len()));
-        return Err(PipelineError::Shape { what, expected, found });
-    }
-    if values.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(PipelineError::NotFinite { what }) }
-}
-
-fn check_latents(latents: &Latents, layout: LatentLayout) -> Result<(), PipelineError> {
-    let (what, describe) = ("latents", |layout: LatentLayout| format!("{:?} + [{}]", layout.reflectance, layout.shape));
-    if latents.layout() != layout {
-        let (expected, found) = (describe(layout), describe(latents.layout()));
-        return Err(PipelineError::Shape { what, expected, found });
-    }
-    if latents.is_finite() { Ok(()) } else { Err(PipelineError::NotFinite { what }) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -481,23 +426,5 @@ mod tests {
         is_send::<GenerateRequest>();
         is_send::<Progress>();
         is_send::<PipelineError>();
-    }
-
-    #[test]
-    fn identities_and_latents_of_another_bundle_are_refused() {
-        let layout = LatentLayout { reflectance: [2, 1, 2], shape: 3 };
-        assert!(check_identity(&Identity::new(vec![0.5; 4]), 4).is_ok());
-        let error = check_identity(&Identity::new(vec![0.5; 5]), 4).unwrap_err();
-        assert!(matches!(error, PipelineError::Shape { .. }), "{error}");
-        let error = check_identity(&Identity::new(vec![0.5, f32::NAN, 0.0, 0.0]), 4).unwrap_err();
-        assert!(matches!(error, PipelineError::NotFinite { .. }), "{error}");
-
-        let mut latents = Latents::zeros(layout);
-        assert!(check_latents(&latents, layout).is_ok());
-        latents.shape_mut()[0] = f32::INFINITY;
-        assert!(matches!(check_latents(&latents, layout), Err(PipelineError::NotFinite { .. })));
-        let turned = Latents::zeros(LatentLayout { reflectance: [2, 2, 1], shape: 3 });
-        let error = check_latents(&turned, layout).unwrap_err();
-        assert!(error.to_string().contains("[2, 1, 2] + [3], found [2, 2, 1] + [3]"), "{error}");
     }
 }

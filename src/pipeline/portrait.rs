@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use super::AvatarData;
 use crate::fitting::{
     FittingHead, colour,
-    render::{Geometry, Scene, ShLight, SurfaceMaps, View},
+    render::{Geometry, ShLight, SurfaceMaps, View},
 };
 
 impl AvatarData {
@@ -33,7 +33,7 @@ impl AvatarData {
         head.fill_margin(&mut maps);
         let geometry = Geometry::new(head.surface(), self.head.posed(&self.vertices, expression));
         let looks = head.looks(self.iris());
-        let scene = Scene { looks: &looks, ..head.scene(&geometry, &maps, light, view) };
+        let scene = head.scene(&geometry, &maps, &looks, light, view);
         let rendering = scene.render(&scene.visibility());
         let behind = colour::to_linear(Vec3::from(background.map(f32::from)) / 255.0);
         RgbImage::from_fn(view.width as u32, view.height as u32, |x, y| {

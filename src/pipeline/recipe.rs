@@ -88,7 +88,7 @@ pub struct AvatarRecipe {
     pub options: SampleOptions,
     /// Who it is.
     pub source: RecipeSource,
-    /// Linear reflectance of the irises as a photo shows them; `None` for people without one.
+    /// Linear reflectance of the irises as a photo shows them, RGB of 0 to 1; `None` for people without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iris: Option<[f32; 3]>,
 }

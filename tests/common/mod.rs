@@ -14,7 +14,10 @@ use bevy_fitdiff::{
     bundle::{Bundle, TemplateHead},
     diffusion::{LatentLayout, Latents, SampleOptions},
     face::{self, Face, FaceAnalyser, FaceChoice, PhotoLimits},
-    pipeline::{AvatarData, AvatarMaps, AvatarRecipe, BundleId, RECIPE_VERSION, RecipeSource},
+    pipeline::{
+        AvatarData, AvatarMaps, AvatarRecipe, BundleId, GenerateOptions, GenerateRequest, Guidance, Pipeline,
+        RECIPE_VERSION, RecipeSource, Source,
+    },
     runtime::{BackendChoice, CancelToken, Runtime, RuntimeError, RuntimeOptions},
 };
 use image::RgbImage;
@@ -124,4 +127,19 @@ pub fn avatar_of(head: TemplateHead, bundle: BundleId) -> GeneratedAvatar {
         recipe: AvatarRecipe { version: RECIPE_VERSION, bundle, seed: 0, options, source, iris: None },
     };
     GeneratedAvatar { data: Arc::new(data) }
+}
+
+/// The unguided avatar of a photo, made once; it has an embedding that must not leave.
+pub fn avatar_of_photo() -> &'static AvatarData {
+    static AVATAR: LazyLock<AvatarData> = LazyLock::new(|| {
+        let (_, runtime) = runtimes().pop().expect("the embedded backend is always there");
+        let mut pipeline = Pipeline::load(&bundle(), &runtime).expect("the default bundle has a generator");
+        let request = GenerateRequest {
+            source: Source::Photos(vec![selfie(ASTRONAUT).into()]),
+            seed: 1,
+            options: GenerateOptions { steps: 4, guidance: Guidance::Off, ..Default::default() },
+        };
+        pipeline.generate(&request, &CancelToken::default(), &mut |_| {}).expect("the shipped photo shows a face")
+    });
+    &AVATAR
 }

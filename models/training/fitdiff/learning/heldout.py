@@ -17,8 +17,8 @@ brings it nearest to the template's mean: true size, which no photo shows, is ta
 span is kept. Figures that align heads themselves are not affected. Texels outside of the chart mean nothing.
 
 An entry of "people" holds the files' names, the identity `seed`, `ita` in degrees (cheeks, true albedo) and its class
-`ita_bin`, `age` in years, `male` 0…1 and `gender`, `beard` and `makeup` 0…1, and for both photos, under "selfie" and
-"other":
+`ita_bin`, `age` in years, `male` 0…1 and `gender`, `beard` and `makeup` 0…1, the linear RGB of the `iris` [3], and for
+both photos, under "selfie" and "other":
 
 - `yaw`, `pitch`, `roll`: the head's turn in degrees; positive turns the nose to the picture's right, down, and tilts
   anticlockwise;
@@ -61,7 +61,7 @@ from fitdiff.faces.template_mesh import build_parts, join_vertices
 from fitdiff.learning.metrics import ITA_BINS
 from fitdiff.learning.sources import TemplateShape
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 MAP_SIZE = 256
 """Side of the stored albedo and masks: the maps of the bundle."""
@@ -227,6 +227,7 @@ class HeldOutWriter:
             "male": round(person.traits.male, 3),
             "beard": round(person.appearance.beard, 3),
             "makeup": round(person.appearance.makeup, 3),
+            "iris": [round(value, 5) for value in person.appearance.iris],
         }
 
     def _describe(

@@ -51,7 +51,7 @@ class IrisReader(nn.Module):
         self.leave = nn.Linear(hidden, len(colours))
 
     def eyes(self, chip: Tensor, places: Tensor) -> Tensor:
-        """What is to be seen around the right and the left iris [B,2,3,9,17], sRGB; left eyes are mirrored."""
+        """What is to be seen around the right and the left iris [B,2,3,9,17], linear RGB; left eyes are mirrored."""
         seen = []
         for centre, outer, inner in EYES:
             across = places[:, inner] - places[:, outer]
@@ -61,14 +61,14 @@ class IrisReader(nn.Module):
             # Pixel indices to -1 to 1 between the centres of the outermost ones.
             grid = (pixels * (2 / (CHIP_SIZE - 1)) - 1).reshape(-1, *GRID, 2)
             seen.append(F.grid_sample(chip, grid, align_corners=True, padding_mode="border"))
-        return torch.stack(seen, dim=1)
+        return srgb_to_linear(torch.stack(seen, dim=1))
 
     def logarithm(self, eyes: Tensor) -> Tensor:
         """Logarithms of the irises' linear RGB [B,3] from what :meth:`eyes` gives.
 
         The mean over both eyes is taken away from the logarithms of light: it is the light's and the camera's.
         """
-        light = (srgb_to_linear(eyes) + DARK).log()
+        light = (eyes + DARK).log()
         light = light - light.mean(dim=(1, 3, 4), keepdim=True)
         each = F.relu(self.hidden(self.layers(light.flatten(0, 1))))
         both = each.reshape(-1, 2, each.shape[1]).mean(dim=1)

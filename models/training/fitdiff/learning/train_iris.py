@@ -9,7 +9,7 @@ from tqdm import trange
 
 from fitdiff.faces.irises import IRIS_COLOURS
 from fitdiff.learning.config import IrisConfig
-from fitdiff.learning.iris_reader import IrisReader, srgb_to_linear
+from fitdiff.learning.iris_reader import IrisReader
 
 HELD_OUT = 0.1
 """Share of the people that the error is measured on."""
@@ -23,17 +23,15 @@ GREY = 0.02
 
 
 def recoloured(eyes: Tensor, generator: torch.Generator) -> Tensor:
-    """Eyes [B,2,3,h,w], sRGB of 0 to 1, as other cameras would show them; each photo's alike."""
+    """Eyes [B,2,3,h,w], linear RGB of 0 to 1, as other cameras would show them; both of a photo alike."""
 
     def factor(deviation: float, channels: int = 1) -> Tensor:
         return (deviation * torch.randn(len(eyes), 1, channels, 1, 1, generator=generator)).exp()
 
-    linear = srgb_to_linear(eyes) * factor(EXPOSURE) * factor(BALANCE, 3)
-    linear = linear.clamp(1e-4, 1) ** factor(GAMMA)
-    grey = linear.mean(dim=2, keepdim=True)
+    exposed = (eyes * factor(EXPOSURE) * factor(BALANCE, 3)).clamp(1e-4, 1) ** factor(GAMMA)
+    grey = exposed.mean(dim=2, keepdim=True)
     coloured = torch.rand(len(eyes), 1, 1, 1, 1, generator=generator) >= GREY
-    linear = (grey + factor(SATURATION) * coloured * (linear - grey)).clamp(1e-4, 1)
-    return torch.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+    return (grey + factor(SATURATION) * coloured * (exposed - grey)).clamp(1e-4, 1)
 
 
 @torch.no_grad()
