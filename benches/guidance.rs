@@ -70,7 +70,7 @@ struct Photographed {
 /// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. Aligned and less
 /// its mean, shape and albedo leave out what a photo hardly shows: where the face sits on the head, and the tone. The last
 /// two are what the first two are of the true head: an avatar that is nearer has learned the photo, not the person.
-const MEASURES: [&str; 9] = [
+const MEASURES: [&str; 10] = [
     "identity, to the selfie",
     "identity, to another photo",
     "identity, to the true head",
@@ -78,6 +78,7 @@ const MEASURES: [&str; 9] = [
     "albedo (0-255)",
     "aligned shape (mm)",
     "albedo less its mean",
+    "albedo around the face",
     "the true head's identity, to the selfie",
     "the true head's identity, to another photo",
 ];
@@ -85,7 +86,10 @@ const MEASURES: [&str; 9] = [
 struct Evaluation {
     eye: Eye,
     face_vertices: Vec<bool>,
-    texels: Vec<usize>,
+    /// Texels of the face's skin.
+    face_texels: Vec<usize>,
+    /// Texels of scalp, ears and neck.
+    other_texels: Vec<usize>,
 }
 
 fn main() {
@@ -103,11 +107,15 @@ fn main() {
     let mut pipeline = Pipeline::load(&bundle, &runtime).expect("the networks");
     println!("{}", runtime.report());
     let masks = image::open(folder.join(&manifest.masks)).expect("masks").to_rgb8();
-    let inside = masks.pixels().enumerate().filter(|(_, mask)| mask.0[1] > 127 && mask.0[2] > 127);
+    let texels = |inside: &dyn Fn([bool; 3]) -> bool| {
+        let inside = masks.pixels().enumerate().filter(|(_, mask)| inside(mask.0.map(|value| value > 127)));
+        inside.map(|(index, _)| index).collect()
+    };
     let mut evaluation = Evaluation {
         eye: Eye::new(&bundle, &runtime, FittingHead::new(pipeline.head().clone(), masks.width() as usize)),
         face_vertices: read(&folder.join(&manifest.face_vertices)).iter().map(|inside| *inside != 0).collect(),
-        texels: inside.map(|(index, _)| index).collect(),
+        face_texels: texels(&|[_, skin, face]| skin && face),
+        other_texels: texels(&|[chart, _, face]| chart && !face),
     };
     let mut rows: Vec<(String, [[f64; MEASURES.len()]; 2])> = Vec::new();
     let mut time = [Duration::ZERO; 2];
@@ -182,7 +190,7 @@ impl Evaluation {
             vertices.iter().zip(&self.face_vertices).filter(|(_, inside)| **inside).map(|(vertex, _)| *vertex).collect()
         };
         let (found, truth) = (face(&data.vertices), face(&truth));
-        let [albedo, pattern] = self.albedo(data, &diffuse);
+        let [albedo, pattern] = albedo_error(data, &diffuse, &self.face_texels);
         [
             distance(&seen, Some(&selfie)),
             distance(&seen, Some(&photo)),
@@ -191,6 +199,7 @@ impl Evaluation {
             albedo,
             vertex_error(&aligned(&found, &truth), &truth),
             pattern,
+            albedo_error(data, &diffuse, &self.other_texels)[0],
             distance(&of_truth, Some(&selfie)),
             distance(&of_truth, Some(&photo)),
         ]
@@ -210,22 +219,22 @@ impl Evaluation {
         let picture = self.eye.picture(data, view, studio(), &[]);
         self.eye.face(&picture).map(|face| face.identity)
     }
+}
 
-    /// Mean absolute difference of sRGB values, and the same less the mean difference of each channel.
-    fn albedo(&self, data: &AvatarData, truth: &RgbImage) -> [f64; 2] {
-        let truth = truth.as_raw();
-        let mut sums = [0.0; 2];
-        for channel in 0..3 {
-            let difference =
-                |&texel: &usize| f64::from(data.maps.diffuse[texel][channel]) - f64::from(truth[3 * texel + channel]);
-            let differences: Vec<f64> = self.texels.iter().map(difference).collect();
-            let mean = differences.iter().sum::<f64>() / differences.len() as f64;
-            let absolute = |offset: f64| differences.iter().map(|value| (value - offset).abs()).sum::<f64>();
-            sums[0] += absolute(0.0);
-            sums[1] += absolute(mean);
-        }
-        sums.map(|sum| sum / (3 * self.texels.len()) as f64)
+/// Mean absolute difference of sRGB values over these texels, and the same less the mean difference of each channel.
+fn albedo_error(data: &AvatarData, truth: &RgbImage, texels: &[usize]) -> [f64; 2] {
+    let truth = truth.as_raw();
+    let mut sums = [0.0; 2];
+    for channel in 0..3 {
+        let difference =
+            |&texel: &usize| f64::from(data.maps.diffuse[texel][channel]) - f64::from(truth[3 * texel + channel]);
+        let differences: Vec<f64> = texels.iter().map(difference).collect();
+        let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+        let absolute = |offset: f64| differences.iter().map(|value| (value - offset).abs()).sum::<f64>();
+        sums[0] += absolute(0.0);
+        sums[1] += absolute(mean);
     }
+    sums.map(|sum| sum / (3 * texels.len()) as f64)
 }
 
 fn read(path: &Path) -> Vec<u8> {

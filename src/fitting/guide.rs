@@ -283,7 +283,7 @@ impl<'a> Guide<'a> {
         let Some(reading) = &self.target.reading else { return vec![0.0; latents.shape().len()] };
         let LossWeights { shape_regression, albedo_regression, .. } = self.options.weights;
         let (shape, by_shape) = reading.shape_loss(&self.coefficients(latents));
-        let (albedo, by_diffuse) = reading.diffuse_loss(decoded, &self.fitter.head.mask);
+        let (albedo, by_diffuse) = reading.diffuse_loss(decoded, &self.fitter.head.chart);
         let diffuse = by_maps.diffuse.iter_mut().zip(&by_diffuse);
         diffuse.for_each(|(gradient, part)| *gradient += albedo_regression * part);
         losses.total += shape_regression * shape + albedo_regression * albedo;

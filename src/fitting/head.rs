@@ -44,6 +44,8 @@ pub struct FittingHead {
     pub(super) occlusion: Vec<f32>,
     /// Texels of the face's skin, 0 or 1.
     pub(super) mask: Vec<f32>,
+    /// Texels that lie on the head, scalp, ears and neck included, 0 or 1.
+    pub(super) chart: Vec<f32>,
     margin: Margin,
     pub(super) landmarks: LandmarkFitter,
 }
@@ -68,15 +70,16 @@ impl FittingHead {
             }
         }
         let masks = &template.masks;
-        let inside = |index: usize| {
+        let texels = |inside: &dyn Fn(usize) -> bool| -> Vec<f32> {
             let source = |i: usize| (2 * i + 1) * masks.size / (2 * map_size);
-            let texel = source(index / map_size) * masks.size + source(index % map_size);
-            if masks.face[texel] && masks.skin[texel] { 1.0 } else { 0.0 }
+            let texel = |index: usize| source(index / map_size) * masks.size + source(index % map_size);
+            (0..map_size * map_size).map(|index| f32::from(u8::from(inside(texel(index))))).collect()
         };
-        let mask = (0..map_size * map_size).map(inside).collect();
+        let mask = texels(&|texel| masks.face[texel] && masks.skin[texel]);
+        let chart = texels(&|texel| masks.chart[texel]);
         let margin = Margin::new(&masks.inner_chart(map_size), map_size);
         let landmarks = LandmarkFitter::new(&template);
-        Self { template, surface, geometry, occlusion, mask, margin, landmarks }
+        Self { template, surface, geometry, occlusion, mask, chart, margin, landmarks }
     }
 
     /// Puts the maps' values along the chart's border into the texels beside it, as the avatar's textures do.

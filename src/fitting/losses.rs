@@ -32,8 +32,9 @@ pub struct LossWeights {
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
     /// deviations. 3, thrice the likelihood as it is: the other losses are surer of shapes than they are right.
     pub shape_regression: f32,
-    /// Mean squared distance of the diffuse albedo from what the regressor reads, likewise. 100, far fewer than there are
-    /// texels: it errs over whole regions. With more, it takes a real photo's glasses for brows.
+    /// Mean squared distance of the diffuse albedo of the whole head, hair on the scalp included, from what the regressor
+    /// reads, likewise. 180, far fewer than there are texels: it errs over whole regions. With more, it takes a real
+    /// photo's glasses for brows.
     pub albedo_regression: f32,
     /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction. 1: it is the
     /// prior as it is.
@@ -49,7 +50,7 @@ impl Default for LossWeights {
             photometric: 300.0,
             landmarks: 12.0,
             shape_regression: 3.0,
-            albedo_regression: 100.0,
+            albedo_regression: 180.0,
             prior: 1.0,
         }
     }

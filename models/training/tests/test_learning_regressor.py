@@ -58,7 +58,18 @@ def test_another_camera_changes_colours_and_keeps_their_order() -> None:
     other = recoloured(chip, np.random.default_rng(1))
     assert np.abs(other - chip).max() > 5
     assert 0 <= other.min() and other.max() <= 255
-    assert np.all(np.diff(other[..., 0].ravel()) >= 0)
+    assert np.all(np.diff(other[5:-5, 75].mean(1)) >= 0)
+
+
+def test_other_cameras_sharpen_or_soften_and_some_know_no_colours() -> None:
+    rng = np.random.default_rng(2)
+    chip = 128 + 20 * rng.normal(size=(150, 150, 3)) + np.array([40, 0, -40])
+    others = [recoloured(chip, rng) for _ in range(150)]
+    grey = [np.ptp(other, axis=2).max() < 1e-6 for other in others]
+    assert 0 < np.mean(grey) < 0.15
+    detail = np.array([np.diff(other, axis=1).std() / other.mean() for other in others])
+    before = np.diff(chip, axis=1).std() / chip.mean()
+    assert (detail < 0.7 * before).any() and (detail > 1.3 * before).any()
 
 
 def test_principal_directions_are_those_of_a_singular_value_decomposition() -> None:

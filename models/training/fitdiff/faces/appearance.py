@@ -83,6 +83,7 @@ class Appearance:
     iris: tuple[float, float, float]
     iris_pattern: float
     sclera_tint: float  # 0 white … 1 yellowish and veined
+    sclera: float  # factor on the brightness of the whites
 
     def shaven(self) -> Appearance:
         """The same person without beard and make-up (for colour statistics)."""
@@ -144,7 +145,7 @@ def sample_appearance(seed: int, traits: Traits) -> Appearance:
         "wrinkle_kinds": tuple(float(v) for v in np.exp(0.35 * normal(size=8))),
         "roughness": clipped(0.9 + 0.35 * old, 0.25, 0.4, 1.7),
         "specular": clipped(0.028, 0.003, 0.02, 0.037),
-        "oiliness": clipped(0.36 - 0.1 * old, 0.2, 0, 1),
+        "oiliness": clipped(0.36 - 0.1 * old, 0.3, 0, 1.2),
     }
     hair = _hair(rng, traits, rough_darkness)
     # Brows shade the skin between their hairs: never lighter than about half of it.
@@ -231,4 +232,5 @@ def _eyes(rng: np.random.Generator, traits: Traits, dark_tone: float) -> dict[st
         "iris": tuple(float(v) for v in colour),
         "iris_pattern": float(rng.random()),
         "sclera_tint": float(np.clip(0.3 + 0.2 * rng.normal() + 0.3 * max(0, traits.years - 40) / 40, 0, 1)),
+        "sclera": float(np.clip(np.exp(0.12 * rng.normal()), 0.75, 1.3)),
     }

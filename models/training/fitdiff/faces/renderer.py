@@ -243,7 +243,7 @@ def _shadows(
 def _iris(person: Appearance, surroundings: Surroundings) -> np.ndarray:
     ring = 0.45 + 0.4 * ((person.iris_pattern * 7) % 1)
     phase = 9 * person.iris_pattern
-    return np.array([*person.iris, 0.435, phase, surroundings.pupil, ring, person.sclera_tint, 0.0])
+    return np.array([*person.iris, 0.435, phase, surroundings.pupil, ring, person.sclera_tint, person.sclera])
 
 
 def _palette(person: Appearance, surroundings: Surroundings, neck_colour: np.ndarray) -> np.ndarray:

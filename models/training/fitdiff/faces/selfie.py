@@ -26,6 +26,9 @@ SINGLE_EXPRESSIONS = (
 )  # fmt: skip
 """Blendshapes and their half-normal scale."""
 
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+"""Weights of linear sRGB."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -33,10 +36,11 @@ class View:
 
     Attributes:
         expression: weights float32 [52].
-        exposure: factor on the radiance. balance: [3] white balance error.
+        exposure: factor on the radiance. balance: [3] white balance, factors on the channels.
         blur: Gaussian sigma in output pixels. noise: deviation of sensor noise, 0…1 scale.
         motion: length in pixels and angle of motion blur. jpeg_quality: 0 for none.
         contrast, saturation: factors of the phone's tone processing.
+        sharpening: how much of the difference to a blurred picture is added, and that blur's sigma in pixels.
     """
 
     expression: np.ndarray
@@ -52,6 +56,7 @@ class View:
     jpeg_quality: int
     contrast: float
     saturation: float
+    sharpening: tuple[float, float]
 
 
 def sample_view(rng: np.random.Generator, size: int, supersampling: int = 2) -> View:
@@ -81,13 +86,14 @@ def sample_view(rng: np.random.Generator, size: int, supersampling: int = 2) -> 
         lighting=lighting,
         surroundings=Surroundings(cloth, sample_background(rng, size * supersampling), pupil),
         exposure=float(np.exp(0.18 * rng.normal())),
-        balance=np.exp(0.045 * rng.normal(size=3)),
+        balance=np.exp(0.045 * rng.normal(size=3)) * white_balance(lighting, float(rng.uniform(0.5, 1))),
         blur=float(rng.uniform(0.15, 0.6) if rng.random() < 0.8 else rng.uniform(0.6, 1.3)),
         motion=(float(rng.uniform(1, 4)) if rng.random() < 0.08 else 0.0, float(rng.uniform(0, np.pi))),
         noise=float(np.exp(rng.uniform(np.log(0.002), np.log(0.025)))),
         jpeg_quality=int(rng.integers(45, 97)) if rng.random() < 0.85 else 0,
-        contrast=float(np.exp(0.10 * rng.normal())),
-        saturation=float(np.exp(0.12 * rng.normal())),
+        contrast=float(np.exp(0.14 * rng.normal())),
+        saturation=float(np.exp(0.15 * rng.normal())),
+        sharpening=(float(max(0.0, rng.uniform(-0.4, 1.0))), float(rng.uniform(0.6, 1.4))),
     )
 
 
@@ -112,7 +118,7 @@ def neutral_view(kind: int = 0, size: int = 256, yaw: float = 0.0) -> View:
         lighting=studio_lighting(kind),
         surroundings=Surroundings(np.array([0.06, 0.07, 0.10]), None, 0.38),
         exposure=1.0, balance=np.ones(3), blur=0.0, motion=(0.0, 0.0), noise=0.0, jpeg_quality=0, contrast=1.0,
-        saturation=1.0,
+        saturation=1.0, sharpening=(0.0, 1.0),
     )  # fmt: skip
 
 
@@ -156,7 +162,7 @@ def _colour_temperature(rng: np.random.Generator) -> np.ndarray:
 def sample_lighting(rng: np.random.Generator) -> tuple[Lighting, float]:
     """Draw three or four lobes and an ambient term; also the scene's brightness 0…1."""
     count = 3 + int(rng.random() < 0.5)
-    hard = rng.random() < 0.25
+    hard = rng.random() < 0.35
     directions, colours, widths = [], [], []
     for i in range(count):
         azimuth = rng.uniform(-1.3, 1.3) if i == 0 else rng.uniform(-1.9, 1.9)
@@ -193,16 +199,26 @@ def tone_map(linear: np.ndarray) -> np.ndarray:
     return srgb_encode(linear * (1 + 0.15 * linear) / (1 + 0.33 * linear))
 
 
+def white_balance(lighting: Lighting, strength: float) -> np.ndarray:
+    """Factors [3] on the channels that take this share of the light's colour out of what faces the camera."""
+    facing = np.clip(lighting.directions[:, 2:], 0.2, None)
+    light = (lighting.colours * facing).sum(0) + (lighting.ambient_up + lighting.ambient_down) / 2
+    return (light @ LUMINANCE / light) ** strength
+
+
 def auto_exposure(linear: np.ndarray, coverage: np.ndarray, strength: float = 0.55) -> float:
     """Factor that moves the person's median luminance part of the way to mid-grey, as phones do."""
-    luminance = (linear @ [0.2126, 0.7152, 0.0722])[coverage > 0.5]
+    luminance = (linear @ LUMINANCE)[coverage > 0.5]
     if luminance.size == 0:
         return 1.0
     return float(np.clip((0.18 / max(float(np.median(luminance)), 1e-3)) ** strength, 0.4, 4.0))
 
 
 def develop(linear: np.ndarray, coverage: np.ndarray, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Scene radiance [P, P, 3] → photo uint8 [P, P, 3]: exposure, blur, tone, noise, JPEG."""
+    """Scene radiance [P, P, 3] → photo uint8 [P, P, 3]: exposure, blur, tone, sharpening, noise, JPEG.
+
+    Noise comes last: what a camera leaves of it after its own filters and sharpening.
+    """
     image = linear * (view.exposure * auto_exposure(linear, coverage)) * view.balance
     if view.blur > 0:
         image = ndimage.gaussian_filter(image, (view.blur, view.blur, 0))
@@ -215,6 +231,9 @@ def develop(linear: np.ndarray, coverage: np.ndarray, view: View, rng: np.random
     grey = photo.mean(2, keepdims=True)
     photo = grey + (photo - grey) * view.saturation
     photo = 0.45 + (photo - 0.45) * view.contrast
+    amount, radius = view.sharpening
+    if amount > 0:
+        photo = photo + amount * (photo - ndimage.gaussian_filter(photo, (radius, radius, 0)))
     if view.noise > 0:
         # Chroma noise is coarser than luma noise, as the colour filter array makes it.
         half = -(-len(photo) // 2)

@@ -16,7 +16,8 @@ SKIN, EYE, TEETH, MOUTH, CLOTH, HAIR, BEARD, LASH, NECK = range(9)
 MATERIAL_COUNT = 9
 
 TEETH_COLOUR = (0.60, 0.53, 0.43)
-SCLERA = (0.42, 0.385, 0.365)
+SCLERA = (0.52, 0.475, 0.45)
+"""L* of 75. In photos, the whites of the eyes are about as light as light skin, and lighter than other skin."""
 
 
 @nb.njit(inline="always")
@@ -66,7 +67,7 @@ def _eye_colour(local, iris, out):
     Args:
         local: [3] direction from the eye's centre, z along the gaze.
         iris: [9] colour (3), angular radius, pattern phase, pupil radius (of the iris), ring
-            darkness, sclera tint, spare.
+            darkness, sclera tint, sclera brightness.
     """
     angle = np.arccos(min(1.0, max(-1.0, local[2])))
     azimuth = np.arctan2(local[1], local[0])
@@ -76,9 +77,9 @@ def _eye_colour(local, iris, out):
     waves = 0.5 + 0.5 * np.sin(angle * 40 + 6 * np.sin(azimuth * 9 + iris[4]) + 4 * np.sin(azimuth * 23 + angle * 20))
     vein = max(0.0, waves - 0.86) * 2.2 * min(1.0, max(0.0, outside * 1.6)) * (0.5 + tint)
     redness = min(1.0, max(0.0, (outside - 0.12) * 1.1)) * (0.6 + 0.8 * tint)
-    sclera0 = SCLERA[0] * (1 - 0.15 * vein)
-    sclera1 = SCLERA[1] * (1 - 0.75 * vein) * (1 - 0.24 * redness)
-    sclera2 = SCLERA[2] * (1 - 0.75 * vein) * (1 - 0.28 * redness) * (1 - 0.18 * tint)
+    sclera0 = iris[8] * SCLERA[0] * (1 - 0.15 * vein)
+    sclera1 = iris[8] * SCLERA[1] * (1 - 0.75 * vein) * (1 - 0.24 * redness)
+    sclera2 = iris[8] * SCLERA[2] * (1 - 0.75 * vein) * (1 - 0.28 * redness) * (1 - 0.18 * tint)
     if r >= 1.1:
         out[0], out[1], out[2] = sclera0, sclera1, sclera2
         return
@@ -281,6 +282,6 @@ def shade(
             if m == MOUTH or m == TEETH:
                 inside = 0.30 + 0.70 * ao
             elif m == EYE:
-                inside = 0.45 + 0.55 * ao
+                inside = 0.75 + 0.25 * ao
             for c in range(3):
                 out[y, x, c] = (albedo[c] * diffuse[c] + gloss[c]) * inside

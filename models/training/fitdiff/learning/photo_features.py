@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,6 +21,7 @@ from face_nets.chip import chip_similarity, extract_chip, pixel_transform
 from face_nets.landmarks import FaceMesh, region_of_landmarks
 from fitdiff.faces.chips import PIXEL_CENTRE
 from fitdiff.faces.dataset import iterate_shards, load_spec, srgb_decode, srgb_encode
+from fitdiff.faces.selfie import LUMINANCE
 from fitdiff.faces.streams import stream
 from fitdiff.learning.checkpoint import atomic_write
 from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS, Recogniser
@@ -27,8 +29,13 @@ from fitdiff.learning.recogniser import PERCEPTUAL_LAYERS, Recogniser
 POOLING = {"blk2": (7, 7), "blk6": (5, 3), "blk9": (2, 2)}
 """Side and stride of the squares over which each activation is averaged: 5x5, 5x5 and 4x4 of them."""
 
-EXPOSURE, BALANCE, GAMMA = 0.35, 0.12, 0.10
-"""Deviations of the logarithms of a recoloured photo's exposure, of each channel's gain, and of its contrast."""
+EXPOSURE, BALANCE, GAMMA, SATURATION = 0.35, 0.08, 0.10, 0.15
+"""Deviations of the logarithms of a recoloured photo's exposure, of each channel's gain, of its contrast and of its
+saturation."""
+GREY = 0.06
+"""Share of recoloured photos that are black and white."""
+SHARPNESS = 1.0
+"""Largest share of the detail finer than a pixel that recolouring adds to a chip or takes from it."""
 
 
 def pooled(activations: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -64,10 +71,14 @@ def rotation_vector(rotation: np.ndarray) -> np.ndarray:
 
 
 def recoloured(chip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A chip [150,150,3] in 0..255 as another camera would expose and balance it."""
+    """A chip [150,150,3] in 0..255 as another camera would expose, balance and sharpen it."""
     gain = np.exp(EXPOSURE * rng.normal() + BALANCE * rng.normal(size=3))
     linear = srgb_decode(chip / 255) ** np.exp(GAMMA * rng.normal()) * gain
-    return srgb_encode(linear) * 255
+    saturation = 0.0 if rng.random() < GREY else np.exp(SATURATION * rng.normal())
+    grey = linear @ LUMINANCE[:, None]
+    encoded = srgb_encode(grey + (linear - grey) * saturation)
+    detail = encoded - ndimage.gaussian_filter(encoded, (1, 1, 0))
+    return np.clip(encoded + rng.uniform(-SHARPNESS, SHARPNESS) * detail, 0, 1) * 255
 
 
 def photo_features(
