@@ -40,7 +40,7 @@ pub struct Reading {
     pub size: usize,
     /// Diffuse albedo `[3, size, size]`, in the encoding of the decoded map, of which it is the mean over squares.
     pub diffuse: Vec<f32>,
-    /// Its standard deviation `[size, size]`.
+    /// Its standard deviation `[size, size]`; where there is no skin, the largest that it has on skin.
     pub diffuse_deviation: Vec<f32>,
 }
 

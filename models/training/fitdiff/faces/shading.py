@@ -17,7 +17,7 @@ MATERIAL_COUNT = 9
 
 TEETH_COLOUR = (0.60, 0.53, 0.43)
 SCLERA = (0.52, 0.475, 0.45)
-"""L* of 75. In photos, the whites of the eyes are about as light as light skin, and lighter than other skin."""
+"""L* of 75: about as light as light skin, and lighter than other skin."""
 
 
 @nb.njit(inline="always")
