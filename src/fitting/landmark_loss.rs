@@ -5,10 +5,15 @@ use bevy::math::{Vec2, Vec3};
 use super::{FaceFit, FittingHead};
 use crate::bundle::TemplateHead;
 
-/// Standard deviation of landmarks, in shares of the face's size, and where they lose their influence, in deviations.
-const LANDMARK: (f32, f32) = (0.022, 4.0);
+/// Standard deviation of landmarks, in shares of the face's size.
+const DEVIATION: f32 = 0.022;
 
-/// Mean robust squared error in squared deviations, and its gradients by landmark. `landmarks` are the head's, in view space;
+/// Mean squared error, in squared deviations, from which on the loss grows as fast as it. The landmark network errs for all
+/// landmarks of a face together. On synthetic faces a guided head is off by a quarter of this, which is the network's error, and
+/// following it bends the head; on real faces, who are unlike these, by half of it to all, which is mostly the head's.
+const UNEXPLAINED: f32 = 2.2;
+
+/// The loss of the landmarks' mean squared error, and its gradients by landmark. `landmarks` are the head's, in view space;
 /// `aim` are the places in the photo where they are to be.
 pub(super) fn landmark_loss(
     head: &FittingHead,
@@ -19,23 +24,29 @@ pub(super) fn landmark_loss(
     let count = aim.len() as f32;
     let mean = aim.iter().sum::<Vec2>() / count;
     let size = (aim.iter().map(|place| place.distance_squared(mean)).sum::<f32>() / count).sqrt().max(1e-3);
-    let unit = 1.0 / (LANDMARK.0 * size);
-    let mut loss = 0.0;
+    let unit = 1.0 / (DEVIATION * size);
+    let mut square = 0.0;
     let pairs = landmarks.iter().zip(aim).zip(head.landmarks.facing(pose.rotation));
     let gradients = pairs.map(|((&point, &place), facing)| {
         let depth = (-point.z).max(1e-3);
         let error = unit * (camera.project(point) - place);
-        let square = error.length_squared();
-        let inlier = 1.0 / (1.0 + square / (LANDMARK.1 * LANDMARK.1));
         let weight = facing / count;
-        loss += weight * square * inlier;
-        let by_place = 2.0 * weight * inlier * inlier * unit * error;
+        square += weight * error.length_squared();
+        let by_place = 2.0 * weight * unit * error;
         let near = camera.focal / depth;
         let by_depth = near / depth * (point.x * by_place.x - point.y * by_place.y);
         Vec3::new(near * by_place.x, -near * by_place.y, by_depth)
     });
-    let gradients = gradients.collect();
+    let mut gradients: Vec<Vec3> = gradients.collect();
+    let (loss, slope) = lenient(square);
+    gradients.iter_mut().for_each(|gradient| *gradient *= slope);
     (loss, gradients)
+}
+
+/// The loss of a mean squared error, and its slope: near zero where the network's own errors explain it, one beyond.
+fn lenient(square: f32) -> (f32, f32) {
+    let share = (square / UNEXPLAINED).min(1.0);
+    (UNEXPLAINED * share.powi(3) / 3.0 + square - UNEXPLAINED * share, share * share)
 }
 
 /// Adds gradients by landmarks to those by vertices.
@@ -75,22 +86,34 @@ mod tests {
             let points = head.template.landmark_positions(&head.template.positions);
             points.into_iter().map(|point| fit.pose.apply(point)).collect()
         };
-        let shift = |i: usize| Vec2::new((i as f32).sin(), (1.3 * i as f32).cos()) * 4.0;
-        let aim: Vec<Vec2> =
-            views(&fit).into_iter().enumerate().map(|(i, point)| fit.camera.project(point) + shift(i)).collect();
-
-        let (loss, gradients) = landmark_loss(&head, &fit, &views(&fit), &aim);
-        assert!(loss > 0.1, "{loss}");
-        let whole: Vec3 = gradients.iter().sum();
-        for axis in 0..3 {
-            let moved = |step: f32| {
-                let mut moved = fit.clone();
-                moved.pose.translation[axis] += step;
-                f64::from(landmark_loss(&head, &moved, &views(&moved), &aim).0)
-            };
-            let difference = (moved(1e-4) - moved(-1e-4)) / 2e-4;
-            assert!((difference / f64::from(whole[axis]) - 1.0).abs() < 1e-2, "{axis}: {difference}, {}", whole[axis]);
+        // Errors that the network explains, and larger ones.
+        for pixels in [2.0, 6.0] {
+            let shift = |i: usize| Vec2::new((i as f32).sin(), (1.3 * i as f32).cos()) * pixels;
+            let aim: Vec<Vec2> =
+                views(&fit).into_iter().enumerate().map(|(i, point)| fit.camera.project(point) + shift(i)).collect();
+            let (loss, gradients) = landmark_loss(&head, &fit, &views(&fit), &aim);
+            assert!(loss > 1e-3 && (loss < UNEXPLAINED / 3.0) == (pixels < 4.0), "{loss}");
+            let whole: Vec3 = gradients.iter().sum();
+            for axis in 0..3 {
+                let moved = |step: f32| {
+                    let mut moved = fit.clone();
+                    moved.pose.translation[axis] += step;
+                    f64::from(landmark_loss(&head, &moved, &views(&moved), &aim).0)
+                };
+                let step = 2e-5 * pixels;
+                let difference = (moved(step) - moved(-step)) / f64::from(2.0 * step);
+                let found = f64::from(whole[axis]);
+                assert!((difference / found - 1.0).abs() < 1e-2, "{pixels}, {axis}: {difference} is not {found}");
+            }
         }
+    }
+
+    #[test]
+    fn errors_weigh_little_until_the_network_does_not_explain_them() {
+        let [quarter, all, more] = [0.25, 1.0, 3.0].map(|share| lenient(share * UNEXPLAINED));
+        assert!(quarter.0 < 0.05 * all.0 && quarter.1 < 0.1, "{quarter:?}");
+        assert_eq!((all.1, more.1), (1.0, 1.0));
+        assert!((more.0 - all.0 - 2.0 * UNEXPLAINED).abs() < 1e-4, "{more:?}");
     }
 
     #[test]

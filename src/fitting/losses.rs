@@ -26,8 +26,9 @@ pub struct LossWeights {
     /// Mean robust squared error of the skin's pixels, in squared deviations of 0.05 (sRGB of 0 to 1). 300, far fewer than
     /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
-    /// Mean robust squared error of the landmarks, in their squared deviations of 2.2 % of the face's size. 12: all 478 of
-    /// them err together, less so where the landmark network's look at the rendering corrects them.
+    /// Mean squared error of the landmarks, in their squared deviations of 2.2 % of the face's size, less what the landmark
+    /// network's own errors explain. 24: all 478 of them err together. With less, a real face that is unlike the regressor's
+    /// synthetic people keeps its brows and forehead from where they are seen; with more, errors bend it.
     pub landmarks: f32,
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
     /// deviations. 3, thrice the likelihood as it is: the other losses are surer of shapes than they are right.
@@ -48,7 +49,7 @@ impl Default for LossWeights {
             elsewhere: 200.0,
             perceptual: 600.0,
             photometric: 300.0,
-            landmarks: 12.0,
+            landmarks: 24.0,
             shape_regression: 3.0,
             albedo_regression: 180.0,
             prior: 1.0,
