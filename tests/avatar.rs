@@ -186,12 +186,12 @@ fn the_look_can_be_changed_afterwards() {
     run_until_stage(&mut app, avatar, AvatarStage::Ready);
     let tint = Color::linear_rgb(1.5, 0.9, 0.8);
     let look = AvatarLook { skin_roughness: 0.8, iris: Some(Color::linear_rgb(0.0, 0.2, 0.1)), skin_tint: tint };
-    let (_, brown) = skin_and_eye(app.world_mut());
+    let (_, first) = skin_and_eye(app.world_mut());
     app.world_mut().entity_mut(avatar).insert(look);
     app.update();
     assert_eq!(skin_and_eye(app.world_mut()).0, 0.8);
     assert_eq!(skin_colour(app.world_mut()), tint);
-    run_until(&mut app, "green eyes", |world| skin_and_eye(world).1 != brown);
+    run_until(&mut app, "green eyes", |world| skin_and_eye(world).1 != first);
     assert_eq!(stage(app.world(), avatar), AvatarStage::Ready, "a look is no reason to generate anew");
 
     // A colour that is chosen meanwhile counts as well.
@@ -210,6 +210,13 @@ fn the_look_can_be_changed_afterwards() {
     run_a_while(&mut app, 50);
     assert_eq!(skin_and_eye(app.world_mut()).1, blue, "eyes are painted once");
     assert_eq!(alive(app.world_mut())[4], textures);
+
+    // What is no colour leaves the person's own, which are painted once as well.
+    app.world_mut().get_mut::<AvatarLook>(avatar).unwrap().iris = Some(Color::linear_rgb(0.0, f32::NAN, 0.3));
+    run_until(&mut app, "the person's own eyes", |world| skin_and_eye(world).1 != blue);
+    let (_, own) = skin_and_eye(app.world_mut());
+    run_a_while(&mut app, 50);
+    assert_eq!(skin_and_eye(app.world_mut()).1, own, "eyes are painted once");
 }
 
 /// What the skin's albedo is multiplied with.

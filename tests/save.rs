@@ -143,6 +143,7 @@ fn a_recipe_of_the_version_before_is_read_and_its_latents_are_not_rounded() {
     let recipe = AvatarRecipe { bundle: pipeline().bundle_id().clone(), ..file.recipe.clone() };
     let old = regenerate(&recipe).unwrap();
     let new = regenerate(&AvatarRecipe { version: RECIPE_VERSION, ..recipe.clone() }).unwrap();
+    assert!(old.recipe.iris.is_none() && new.recipe.iris.is_some(), "eyes of random people were brown");
     assert_ne!(old.latents, old.latents.to_half_precision());
     assert_eq!(new.latents, old.latents.to_half_precision());
     // In a file of today, and by its latents, it stays what it was.
@@ -275,8 +276,8 @@ fn values_that_no_avatar_has_are_refused_even_under_the_right_hash() {
         ("a variation twice", "[[3,0.5]]", "[[3,0.5],[3,0.5]]"),
         ("a key twice", r#""seed":3"#, r#""seed":3,"seed":4"#),
         ("an unknown key", r#""seed":3"#, r#""seed":3,"photo":"me.jpg""#),
-        ("a newer recipe", r#""version":3"#, r#""version":4"#),
-        ("no recipe's version", r#""version":3"#, r#""version":0"#),
+        ("a newer recipe", r#""version":4"#, r#""version":5"#),
+        ("no recipe's version", r#""version":4"#, r#""version":0"#),
     ];
     for (what, from, to) in changes {
         assert_eq!(text.matches(from).count(), 1, "{what}: {from} in {text}");

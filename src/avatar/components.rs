@@ -112,8 +112,8 @@ pub struct SavedRecipe(pub Arc<AvatarRecipe>);
 #[derive(Component, Clone, Copy, Debug, PartialEq, Reflect)]
 #[reflect(Component, Default, Clone, Debug, PartialEq)]
 pub struct AvatarLook {
-    /// Diffuse reflectance of the iris; `None`, the default, leaves it as it was read in the photo, and brown where there is
-    /// none.
+    /// Diffuse reflectance of the iris; `None`, the default, and a colour that is not finite leave the
+    /// [person's own](AvatarData::iris).
     pub iris: Option<Color>,
     /// Perceptual roughness of the skin, 0 to 1; 0.5 is that of clean, dry skin.
     pub skin_roughness: f32,
@@ -132,7 +132,8 @@ impl AvatarLook {
     /// The colour that the irises of an avatar have with this look: their diffuse reflectance.
     pub fn iris_of(&self, data: &AvatarData) -> Color {
         let Vec3 { x, y, z } = data.iris();
-        self.iris.unwrap_or(Color::linear_rgb(x, y, z))
+        let wanted = self.iris.filter(|iris| iris.to_linear().to_vec3().is_finite());
+        wanted.unwrap_or(Color::linear_rgb(x, y, z))
     }
 }
 

@@ -76,7 +76,9 @@ impl<'a> Cache<'a> {
     fn key(&self, recipe: &AvatarRecipe) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(format!("{FORMAT}\0{}\0{}\0", self.pipeline.bundle_id().digest, self.pipeline.engine()));
-        hash.update(serde_json::to_vec(recipe).expect("a recipe is plain data"));
+        // Irises are no part of what is kept, and those that are drawn not known beforehand.
+        let recipe = AvatarRecipe { iris: None, ..recipe.clone() };
+        hash.update(serde_json::to_vec(&recipe).expect("a recipe is plain data"));
         hash.finalize().into()
     }
 

@@ -37,6 +37,12 @@ impl NoiseSource {
         Normals::new(self.seed, step, 1).fill(noise.shape_mut());
         noise
     }
+
+    /// Independent numbers, uniform between 0 (included) and 1 (excluded), for what is drawn beside the latents.
+    pub(crate) fn uniforms<const N: usize>(&self) -> [f64; N] {
+        let mut bits = Bits::new(self.seed, 0, 2);
+        std::array::from_fn(|_| 0.5 + 0.5 * bits.next_symmetric())
+    }
 }
 
 /// A stream of unit normal numbers.
@@ -44,7 +50,7 @@ struct Normals(Bits);
 
 impl Normals {
     fn new(seed: u64, step: u64, part: u64) -> Self {
-        Self(Bits { key: [seed, 0], counter: [0, step, part, 0], block: [0; 4], used: 4 })
+        Self(Bits::new(seed, step, part))
     }
 
     fn fill(&mut self, numbers: &mut [f32]) {
@@ -77,6 +83,10 @@ struct Bits {
 }
 
 impl Bits {
+    fn new(seed: u64, step: u64, part: u64) -> Self {
+        Self { key: [seed, 0], counter: [0, step, part, 0], block: [0; 4], used: 4 }
+    }
+
     fn next_word(&mut self) -> u64 {
         if self.used == self.block.len() {
             self.counter[0] += 1;
@@ -141,6 +151,18 @@ mod tests {
             philox([u64::MAX; 4], [u64::MAX; 2]),
             [0x87b092c3013fe90b, 0x438c3c67be8d0224, 0x9cc7d7c69cd777b6, 0xa09caebf594f0ba0]
         );
+    }
+
+    #[test]
+    fn uniform_numbers_are_numpys() {
+        // `numpy.random.Generator(numpy.random.Philox(key=[seed, 0], counter=[0, 0, 2, 0])).random(5)`.
+        let known = [
+            (0, [0.9671852139092272, 0.494033976442146, 0.31334591874438233, 0.24187795509889665, 0.38141592486311293]),
+            (7, [0.9063653532456504, 0.9896668165446781, 0.3988817660947802, 0.2505871292666225, 0.8534998673465282]),
+        ];
+        for (seed, expected) in known {
+            assert_eq!(NoiseSource::new(seed).uniforms(), expected);
+        }
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn check(data: &AvatarData, look: &AvatarLook, options: &ExportOptions) -> Resul
     if let Some(&(what, expected, found)) = counts.iter().find(|(_, expected, found)| expected != found) {
         return Err(ExportError::Count { what, expected, found });
     }
-    let colours = [look.iris_of(data), part_material(SKIN, look).base_color];
+    let colours = [look.iris.unwrap_or_else(|| look.iris_of(data)), part_material(SKIN, look).base_color];
     let colours = colours.iter().all(|colour| colour.to_linear().to_f32_array().iter().all(|value| value.is_finite()));
     let finite = [
         ("vertices", vertices.iter().all(|vertex| vertex.is_finite())),

@@ -46,7 +46,8 @@ pub(crate) struct DecodedAvatar {
 }
 
 impl AvatarData {
-    /// Linear reflectance of the irises, RGB of 0 to 1: as it was read in the most reliable photo, else brown.
+    /// Linear reflectance of the irises, RGB of 0 to 1: as the most reliable photo shows them, as they were drawn
+    /// for a random person, else brown.
     pub fn iris(&self) -> Vec3 {
         self.recipe.iris.map_or(UNKNOWN_IRIS, Vec3::from_array)
     }

@@ -35,6 +35,7 @@ mod iris;
 mod maps;
 mod portrait;
 mod progress;
+mod random_iris;
 mod recipe;
 mod request;
 mod traits;
@@ -232,7 +233,10 @@ impl Pipeline {
                 self.recipe(version, *seed, resolved, kept)
             }
         };
-        recipe.iris = seen.as_ref().and_then(|seen| seen.iris).map(|iris| iris.to_array());
+        recipe.iris = match &seen {
+            Some(seen) => seen.iris.map(|iris| iris.to_array()),
+            None => self.drawn_iris(&recipe, &maps),
+        };
         let identity = identity.cloned();
         let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.best), seen.warnings));
         tracker.finished();
@@ -253,11 +257,12 @@ impl Pipeline {
     ) -> Result<AvatarData, PipelineError> {
         let request = recipe.to_request(&self.bundle_id, (&self.generator).into())?;
         let mut data = self.run(&request, recipe.version, cancel, observe)?;
-        data.recipe.iris = recipe.iris;
+        data.recipe.iris = recipe.iris.or(data.recipe.iris);
         Ok(data)
     }
 
-    /// The recipe that an avatar of a request will have, where it can be told beforehand: not where there are photos.
+    /// The recipe that an avatar of a request will have, where it can be told beforehand: not where there are photos. Irises
+    /// are told by the maps.
     pub(crate) fn foretold(&self, request: &GenerateRequest) -> Option<AvatarRecipe> {
         let GenerateRequest { source, seed, options } = request;
         let kept = match source {
@@ -277,6 +282,7 @@ impl Pipeline {
     /// Puts an avatar of a recipe together that was decoded before.
     pub(crate) fn assemble(&self, recipe: &AvatarRecipe, decoded: DecodedAvatar) -> AvatarData {
         let DecodedAvatar { vertices, maps, latents } = decoded;
+        let iris = recipe.iris.or_else(|| self.drawn_iris(recipe, &maps));
         AvatarData {
             head: self.head.clone(),
             vertices,
@@ -287,7 +293,7 @@ impl Pipeline {
             warnings: Vec::new(),
             face: None,
             fit: None,
-            recipe: recipe.clone(),
+            recipe: AvatarRecipe { iris, ..recipe.clone() },
         }
     }
 
@@ -312,6 +318,12 @@ impl Pipeline {
             model.map(|model| model.provider.to_string()).unwrap_or_default()
         });
         format!("{backend} on {} by {}", std::env::consts::ARCH, places.join(", "))
+    }
+
+    /// Linear reflectance of the irises of a person that does not exist.
+    fn drawn_iris(&self, recipe: &AvatarRecipe, maps: &AvatarMaps) -> Option<[f32; 3]> {
+        let draws = recipe::draws_irises(recipe.version) && recipe.source == RecipeSource::Random;
+        draws.then(|| random_iris::draw(recipe.seed, random_iris::skin(maps, &self.head.masks)).to_array())
     }
 
     fn recipe(&self, version: u32, seed: u64, options: SampleOptions, source: RecipeSource) -> AvatarRecipe {

@@ -19,11 +19,17 @@ use crate::{
 /// | 1 | latents are decoded in single precision |
 /// | 2 | latents are rounded to half precision before they are decoded |
 /// | 3 | it may hold the colour of the irises |
-pub const RECIPE_VERSION: u32 = 3;
+/// | 4 | irises of random people have a colour of their own, where none is given |
+pub const RECIPE_VERSION: u32 = 4;
 
 /// Whether avatars of recipes of a version are decoded from latents in half precision.
 pub(super) fn keeps_half_precision(version: u32) -> bool {
     version >= 2
+}
+
+/// Whether irises of random people are drawn in recipes of a version; else they are brown.
+pub(super) fn draws_irises(version: u32) -> bool {
+    version >= 4
 }
 
 /// Digits of a digest that messages show.
@@ -88,7 +94,8 @@ pub struct AvatarRecipe {
     pub options: SampleOptions,
     /// Who it is.
     pub source: RecipeSource,
-    /// Linear reflectance of the irises as a photo shows them, RGB of 0 to 1; `None` for people without one.
+    /// Linear reflectance of the irises, RGB of 0 to 1: as a photo shows them, or as they were drawn for a person that does
+    /// not exist; `None` where nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iris: Option<[f32; 3]>,
 }
@@ -259,7 +266,7 @@ mod tests {
         let random = recipe(RecipeSource::Random);
         let newer = AvatarRecipe { version: RECIPE_VERSION + 1, ..random.clone() };
         let error = newer.to_request(&bundle_id(), LAYOUT).unwrap_err();
-        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 4 }), "{error}");
+        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 5 }), "{error}");
         let older = AvatarRecipe { version: 1, ..random.clone() };
         assert!(older.to_request(&bundle_id(), LAYOUT).is_ok());
 
