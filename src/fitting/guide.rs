@@ -222,7 +222,8 @@ impl<'a> Guide<'a> {
         let mut by_vertex = std::mem::take(&mut gradients.vertices);
         let rotation = self.fit.pose.rotation;
         let (mut turn, mut shift) = (gradients.rotation, gradients.translation);
-        let (landmark_error, mut by_landmark) = landmark_loss(head, &self.fit, &landmarks, &self.aim.places);
+        let deviation = landmark_loss::deviation(&self.fit.pose);
+        let (landmark_error, mut by_landmark) = landmark_loss(head, &self.fit, &landmarks, &self.aim.places, deviation);
         by_landmark.iter_mut().for_each(|gradient| *gradient *= weights.landmarks);
         for (point, gradient) in landmarks.iter().zip(&by_landmark) {
             turn += (*point - self.fit.pose.translation).cross(*gradient);
