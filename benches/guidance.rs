@@ -2,7 +2,7 @@
 //!
 //! `FITDIFF_HELDOUT=<folder> cargo bench --profile dev --bench guidance` evaluates the folder that `python -m fitdiff
 //! heldout` writes (models/training). `FITDIFF_HELDOUT_STEP=5` takes every fifth person, `FITDIFF_GUIDANCE=fast` another
-//! quality.
+//! quality, `FITDIFF_HELDOUT_PHOTOS=2` makes the avatars of both photos of a person.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -99,6 +99,7 @@ fn main() {
     };
     let folder = Path::new(&folder);
     let step = env::var("FITDIFF_HELDOUT_STEP").map_or(1, |step| step.parse().expect("a number of people"));
+    let photos = env::var("FITDIFF_HELDOUT_PHOTOS").map_or(1, |photos| photos.parse().expect("1 or 2 photos"));
     let guidance = env::var("FITDIFF_GUIDANCE")
         .map_or_else(|_| Guidance::default(), |name| name.parse().expect("a quality of guidance"));
     let manifest: Manifest = serde_json::from_slice(&read(&folder.join("manifest.json"))).expect("a manifest");
@@ -124,9 +125,11 @@ fn main() {
         let mut measured = [[0.0; MEASURES.len()]; 2];
         let mut confidence = 0.0;
         for (index, guidance) in [Guidance::Off, guidance].into_iter().enumerate() {
-            let photo = face::open_photo(folder.join(&person.files.image), &PhotoLimits::default()).expect("a selfie");
+            let files = [&person.files.image, &person.files.other_image];
+            let open = |file: &&PathBuf| face::open_photo(folder.join(file), &PhotoLimits::default()).expect("a photo");
+            let photos = files.iter().take(photos).map(|file| open(file).into()).collect();
             let options = GenerateOptions { steps: 20, guidance, ..Default::default() };
-            let request = GenerateRequest { source: Source::Photos(vec![photo.into()]), seed: 1, options };
+            let request = GenerateRequest { source: Source::Photos(photos), seed: 1, options };
             let start = Instant::now();
             let data = pipeline.generate(&request, &CancelToken::default(), &mut |_| {}).expect("an avatar");
             time[index] += start.elapsed();

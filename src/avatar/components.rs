@@ -35,7 +35,8 @@ impl Avatar {
         Self::from_selfies([photo])
     }
 
-    /// The person in several photos, whose identities are fused; in each, the most prominent face is meant.
+    /// The person in several photos, whose identities are fused. Shape, tone and eyes are read in all of them, while the
+    /// head is fitted to the most reliable one. In each, the most prominent face is meant.
     pub fn from_selfies(photos: impl IntoIterator<Item = Handle<Photo>>) -> Self {
         Self::from_faces(photos.into_iter().map(AvatarPhoto::from))
     }

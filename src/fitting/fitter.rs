@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, Regressor, ShapePrior};
+use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, Reading, Regressor, ShapePrior, target};
 use crate::{
     bundle::{Bundle, Generator, Maps, TemplateHead},
     diffusion::{DecoderGradient, Latents},
@@ -65,6 +65,16 @@ impl Fitter {
     pub fn target(&mut self, face: &Face, size: (u32, u32), cancel: &CancelToken) -> Result<PhotoTarget, FittingError> {
         let Self { network, landmarker, regressor, .. } = self;
         PhotoTarget::new(face, size, (network, landmarker, regressor.as_mut()), cancel)
+    }
+
+    /// What the bundle's regressor reads in a face, where it has one. `None` for landmarks that are no face's as well.
+    ///
+    /// # Errors
+    /// [`FittingError::Runtime`] when a network fails or `cancel` is called.
+    pub fn read(&mut self, face: &Face, cancel: &CancelToken) -> Result<Option<Reading>, FittingError> {
+        let Some(regressor) = &mut self.regressor else { return Ok(None) };
+        let impression = self.network.look_at(&target::chip(face), cancel)?;
+        Ok(regressor.read(&impression, face, cancel)?)
     }
 
     /// Camera, pose and expression from the landmarks, with the shape of these latents but for a small deviation, in

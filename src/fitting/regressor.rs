@@ -93,6 +93,35 @@ impl Regressor {
 }
 
 impl Reading {
+    /// What is read in several photos of one person, each with a weight above 0: means by weight and precision, and the
+    /// deviations that a single photo of such precision has, since the errors that a face leads to are in all of its photos.
+    ///
+    /// # Panics
+    /// When there are none, or they are of several bundles.
+    pub fn fuse(readings: &[(Self, f32)]) -> Self {
+        let (first, _) = &readings[0];
+        let whole: f32 = readings.iter().map(|(_, weight)| weight).sum();
+        // One value of each reading with its deviation to their mean.
+        let mean = |value: &dyn Fn(&Self) -> (f32, f32)| {
+            let (mut sum, mut precision) = (0.0, 0.0);
+            for (reading, weight) in readings {
+                let (value, deviation) = value(reading);
+                let share = weight / (whole * deviation * deviation);
+                sum += share * value;
+                precision += share;
+            }
+            (sum / precision, precision.sqrt().recip())
+        };
+        let texels = first.size * first.size;
+        let shape = (0..first.shape.len()).map(|i| mean(&|reading| (reading.shape[i], reading.shape_deviation[i])));
+        let (shape, shape_deviation) = shape.unzip();
+        let diffuse =
+            (0..3 * texels).map(|i| mean(&|reading| (reading.diffuse[i], reading.diffuse_deviation[i % texels])));
+        let (diffuse, mut diffuse_deviation): (Vec<f32>, Vec<f32>) = diffuse.unzip();
+        diffuse_deviation.truncate(texels);
+        Self { shape, shape_deviation, size: first.size, diffuse, diffuse_deviation }
+    }
+
     /// Half the squared distance of shape coefficients in deviations, and its gradient.
     pub(super) fn shape_loss(&self, shape: &[f32]) -> (f32, Vec<f32>) {
         let mut loss = 0.0;
@@ -170,6 +199,35 @@ mod tests {
 
     fn decoded(diffuse: Vec<f32>) -> DecodedMaps {
         DecodedMaps { size: 8, diffuse, specular: Vec::new(), normals: Vec::new() }
+    }
+
+    #[test]
+    fn photos_count_by_weight_and_precision() {
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        let one = reading();
+        let alone = Reading::fuse(&[(one.clone(), 0.3)]);
+        assert!(near(&alone.shape, &one.shape) && near(&alone.diffuse, &one.diffuse));
+        assert!(near(&alone.shape_deviation, &one.shape_deviation));
+        assert!(near(&alone.diffuse_deviation, &one.diffuse_deviation) && alone.size == one.size);
+
+        // Of the other, shapes are twice as sure and texels half as sure.
+        let other = Reading {
+            shape: one.shape.iter().map(|value| value + 1.0).collect(),
+            shape_deviation: one.shape_deviation.iter().map(|value| 0.5 * value).collect(),
+            diffuse: one.diffuse.iter().map(|value| value + 1.0).collect(),
+            diffuse_deviation: one.diffuse_deviation.iter().map(|value| 2.0 * value).collect(),
+            ..one.clone()
+        };
+        let both = Reading::fuse(&[(one.clone(), 0.2), (other, 0.1)]);
+        let [shape, diffuse] = [(&both.shape, &one.shape), (&both.diffuse, &one.diffuse)]
+            .map(|(both, one)| both.iter().zip(one).map(|(both, one)| both - one).collect::<Vec<_>>());
+        // 4 * 0.1 / (0.2 + 4 * 0.1) and 0.1 / 4 / (0.2 + 0.1 / 4).
+        assert!(near(&shape, &[2.0 / 3.0; 5]), "{shape:?}");
+        assert!(near(&diffuse, &[1.0 / 9.0; 48]), "{diffuse:?}");
+        // Mean precisions of (2 * 1 + 4) / 3 and (2 * 1 + 0.25) / 3.
+        let scaled = |values: &[f32], scale: f32| values.iter().map(|value| scale * value).collect::<Vec<_>>();
+        assert!(near(&both.shape_deviation, &scaled(&one.shape_deviation, 0.5_f32.sqrt())));
+        assert!(near(&both.diffuse_deviation, &scaled(&one.diffuse_deviation, (4.0_f32 / 3.0).sqrt())));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl PhotoTarget {
         (network, landmarker, regressor): (&mut LossNetwork, &mut Landmarker, Option<&mut Regressor>),
         cancel: &CancelToken,
     ) -> Result<Self, FittingError> {
-        let chip: Vec<Vec3> = face.chip.pixels().map(|pixel| Vec3::from(pixel.0.map(f32::from)) / 255.0).collect();
+        let chip = chip(face);
         let impression = network.look_at(&chip, cancel)?;
         let reading = match regressor {
             Some(regressor) => regressor.read(&impression, face, cancel)?,
@@ -70,6 +70,11 @@ impl PhotoTarget {
         Self { iris, ..self }
     }
 
+    /// With another reading of the person, such as one of several photos.
+    pub fn with_reading(self, reading: Reading) -> Self {
+        Self { reading: Some(reading), ..self }
+    }
+
     /// What the bundle's regressor reads of the person, where it has one.
     pub fn reading(&self) -> Option<&Reading> {
         self.reading.as_ref()
@@ -84,6 +89,11 @@ impl PhotoTarget {
     pub(super) fn landmark_pixels(&self) -> impl Iterator<Item = Vec2> {
         self.landmarks.iter().map(|point| point.truncate())
     }
+}
+
+/// A face's chip, sRGB of 0 to 1.
+pub(super) fn chip(face: &Face) -> Vec<Vec3> {
+    face.chip.pixels().map(|pixel| Vec3::from(pixel.0.map(f32::from)) / 255.0).collect()
 }
 
 /// A head in a pose, seen through the pixels of a chip of `side` × `side`.

@@ -2,15 +2,13 @@
 
 use std::str::FromStr;
 
-use bevy::math::Vec3;
 use serde::{Deserialize, Serialize};
 
-use super::{PipelineError, preview, progress::Tracker};
+use super::{PipelineError, photo_reader::Seen, preview, progress::Tracker};
 use crate::{
     bundle::Maps,
     diffusion::{Decoder, Latents, SampleRequest, Schedule, UnetDenoiser, sample},
-    face::Face,
-    fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit, PhotoTarget},
+    fitting::{Fitter, GuidanceOptions, Guide, Losses, PhotoFit, PhotoTarget, Reading, UNKNOWN_IRIS},
     runtime::CancelToken,
 };
 
@@ -96,18 +94,17 @@ pub(super) struct GuidedSampling<'a> {
 }
 
 impl GuidedSampling<'_> {
-    /// Samples latents, guided by a face of a photo of `size` pixels, whose irises have this linear reflectance. Without a
-    /// fit, they are unguided: no head fits the face's landmarks.
+    /// Samples latents, guided by the most reliable photo and by what is read in all of them. Without a fit, they are
+    /// unguided: no head fits the face's landmarks.
     pub fn run(
         &mut self,
         request: &SampleRequest,
         how: (Guidance, usize),
-        (face, iris): (&Face, Vec3),
-        size: (u32, u32),
+        seen: &Seen,
         cancel: &CancelToken,
         tracker: &mut Tracker,
     ) -> Result<(Latents, Option<PhotoFit>), PipelineError> {
-        let target = self.fitter.target(face, size, cancel)?.with_iris(iris);
+        let target = self.target(seen, cancel)?;
         let starts = how.0.starts();
         let work = how.0.work(request.options.steps) / starts;
         let mut best: Option<(Latents, Option<PhotoFit>)> = None;
@@ -122,6 +119,22 @@ impl GuidedSampling<'_> {
             }
         }
         Ok(best.expect("there is at least one start"))
+    }
+
+    /// The most reliable face, with what all of them say of the person.
+    fn target(
+        &mut self,
+        Seen { best, others, iris, .. }: &Seen,
+        cancel: &CancelToken,
+    ) -> Result<PhotoTarget, PipelineError> {
+        let target = self.fitter.target(&best.face, best.size, cancel)?.with_iris(iris.unwrap_or(UNKNOWN_IRIS));
+        let Some(own) = target.reading().filter(|_| !others.is_empty()) else { return Ok(target) };
+        let mut readings = vec![(own.clone(), best.weight)];
+        for other in others {
+            let reading = self.fitter.read(&other.face, cancel)?;
+            readings.extend(reading.map(|reading| (reading, other.weight)));
+        }
+        Ok(target.with_reading(Reading::fuse(&readings)))
     }
 
     /// One start, after `before` denoising steps of others.
@@ -163,5 +176,47 @@ impl GuidedSampling<'_> {
         let fit = guide.finish(losses);
         let trust = f64::from(fit.confidence);
         Ok((Latents::combine(trust, &latents, 1.0 - trust, &unguided), Some(fit)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::RgbImage;
+
+    use super::*;
+    use crate::{
+        bundle::Bundle,
+        pipeline::{Pipeline, SourcePhoto},
+        runtime::{Runtime, RuntimeOptions},
+    };
+
+    #[test]
+    fn the_person_is_read_in_all_photos() {
+        let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap();
+        let (runtime, cancel) = (Runtime::new(RuntimeOptions::default()).unwrap(), CancelToken::default());
+        let mut pipeline = Pipeline::load(&bundle, &runtime).unwrap();
+        let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/selfies/astronaut.png");
+        let photo: RgbImage = image::open(photo).unwrap().to_rgb8();
+        let mut red = photo.clone();
+        red.pixels_mut().for_each(|pixel| pixel.0 = [pixel.0[0], pixel.0[1] / 3, pixel.0[2] / 3]);
+        let photos = [photo, red].map(SourcePhoto::from);
+        let seen = pipeline.photo_reader.read(&photos, &cancel, &mut Tracker::new(2, 0, &mut |_| {})).unwrap();
+        let mut guided = pipeline.guided(&cancel).unwrap();
+        let faces = [&seen.best, &seen.others[0]];
+        let [one, other] = faces.map(|seen| guided.fitter.read(&seen.face, &cancel).unwrap().unwrap());
+        let target = guided.target(&seen, &cancel).unwrap();
+        let both = target.reading().unwrap();
+        let between = |both: &[f32], one: &[f32], other: &[f32]| {
+            let inside = |((both, one), other): ((&f32, &f32), &f32)| {
+                (one.min(*other) - 1e-5..=one.max(*other) + 1e-5).contains(both)
+            };
+            both.iter().zip(one).zip(other).all(inside) && both != one && both != other
+        };
+        assert!(between(&both.diffuse, &one.diffuse, &other.diffuse));
+        assert!(between(&both.shape, &one.shape, &other.shape));
+
+        let alone = pipeline.photo_reader.read(&photos[..1], &cancel, &mut Tracker::new(1, 0, &mut |_| {})).unwrap();
+        let [best, alone] = [&seen.best.face, &alone.best.face].map(|face| face.landmarks.points.clone());
+        assert_eq!(best, alone, "the first of equals is the one that the head stands in");
     }
 }

@@ -33,6 +33,7 @@ mod fuse;
 mod guided;
 mod iris;
 mod maps;
+mod photo_reader;
 mod portrait;
 mod progress;
 mod random_iris;
@@ -41,8 +42,6 @@ mod request;
 mod traits;
 
 use std::{borrow::Cow, fmt, sync::Arc};
-
-use bevy::math::Vec3;
 
 pub use data::AvatarData;
 pub(crate) use data::DecodedAvatar;
@@ -56,37 +55,23 @@ pub use request::{GenerateOptions, GenerateRequest, Source, SourcePhoto};
 pub use traits::{ShapeTrait, ShapeTraits};
 
 use crate::{
-    bundle::{Bundle, Generator, Maps, ReliableRange, TemplateHead},
+    bundle::{Bundle, Generator, Maps, TemplateHead},
     diffusion::{
         Decoder, DiffusionError, LatentLayout, Latents, SampleOptions, SampleRequest, SampleStep, Schedule,
         UnetDenoiser, sample,
     },
-    face::{Face, FaceAnalyser, Identity, QualityWarning},
-    fitting::{Fitter, UNKNOWN_IRIS},
+    face::Identity,
+    fitting::Fitter,
     runtime::{CancelToken, Runtime},
 };
 use check::{check_identity, check_latents};
 use guided::GuidedSampling;
-use iris::IrisReader;
+use photo_reader::PhotoReader;
 use progress::Tracker;
-
-/// What the photos say.
-struct Seen {
-    identity: Identity,
-    /// The most reliable face, and the number of its photo.
-    best: Face,
-    photo: usize,
-    /// Linear reflectance of its irises, where the bundle can tell.
-    iris: Option<Vec3>,
-    warnings: Vec<QualityWarning>,
-}
 
 /// The networks of a bundle, ready to generate.
 pub struct Pipeline {
-    analyser: FaceAnalyser,
-    iris_reader: Option<IrisReader>,
-    reliable: ReliableRange,
-    same_person_distance: f32,
+    photo_reader: PhotoReader,
     unet: UnetDenoiser,
     schedule: Schedule,
     decoder: Decoder,
@@ -118,10 +103,7 @@ impl Pipeline {
         };
         let unet = bundle.load(runtime, &generator.networks.unet)?;
         Ok(Self {
-            analyser: FaceAnalyser::load(bundle, runtime)?,
-            iris_reader: IrisReader::load(bundle, runtime, generator)?,
-            reliable: manifest.face.reliable.clone(),
-            same_person_distance: manifest.face.identity.same_person_distance,
+            photo_reader: PhotoReader::load(bundle, runtime, generator)?,
             unet: UnetDenoiser::new(unet, generator.into(), generator.embedding_size)?,
             schedule: Schedule::new(&generator.schedule),
             decoder: Decoder::load(bundle, runtime, generator, template)?,
@@ -179,7 +161,7 @@ impl Pipeline {
             Source::Latents(_) => Tracker::new(0, 0, observe),
         };
         let seen = match source {
-            Source::Photos(photos) => Some(self.look_at(photos, cancel, &mut tracker)?),
+            Source::Photos(photos) => Some(self.photo_reader.read(photos, cancel, &mut tracker)?),
             _ => None,
         };
         let identity = match source {
@@ -192,22 +174,11 @@ impl Pipeline {
             _ => {
                 let embedding = identity.map(Identity::values);
                 let request = SampleRequest { seed: *seed, embedding, options: resolved };
-                let photo = match (source, &seen) {
-                    (Source::Photos(photos), Some(seen)) => Some((seen, photos[seen.photo].image.dimensions())),
-                    _ => None,
-                };
-                let (latents, fit) = match photo.filter(|_| options.guidance != Guidance::Off) {
-                    Some((seen, size)) => {
+                let (latents, fit) = match seen.as_ref().filter(|_| options.guidance != Guidance::Off) {
+                    Some(seen) => {
                         tracker.steps(0, None);
                         let how = (options.guidance, options.preview_every);
-                        self.guided(cancel)?.run(
-                            &request,
-                            how,
-                            (&seen.best, seen.iris.unwrap_or(UNKNOWN_IRIS)),
-                            size,
-                            cancel,
-                            &mut tracker,
-                        )?
+                        self.guided(cancel)?.run(&request, how, seen, cancel, &mut tracker)?
                     }
                     None => (self.sample(&request, options.preview_every, cancel, &mut tracker)?, None),
                 };
@@ -238,7 +209,7 @@ impl Pipeline {
             None => self.drawn_iris(&recipe, &maps),
         };
         let identity = identity.cloned();
-        let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.best), seen.warnings));
+        let (face, warnings) = seen.map_or_else(Default::default, |seen| (Some(seen.best.face), seen.warnings));
         tracker.finished();
         let (head, shape_scale) = (self.head.clone(), self.generator.shape_latent.scale);
         Ok(AvatarData { head, vertices, maps, latents, shape_scale, identity, warnings, face, fit, recipe })
@@ -340,38 +311,6 @@ impl Pipeline {
         }
         self.schedule.timesteps(request.options.steps)?;
         Ok(())
-    }
-
-    /// Takes the identity of the person in the photos.
-    fn look_at(
-        &mut self,
-        photos: &[SourcePhoto],
-        cancel: &CancelToken,
-        tracker: &mut Tracker,
-    ) -> Result<Seen, PipelineError> {
-        let mut identities = Vec::with_capacity(photos.len());
-        let mut warnings = Vec::new();
-        let mut best: Option<(f32, usize, Face)> = None;
-        tracker.photos(0);
-        for (index, photo) in photos.iter().enumerate() {
-            let analysis = self.analyser.analyse(&photo.image, photo.face, cancel);
-            let face = analysis.map_err(|error| PipelineError::photo(index, photos.len(), error))?.face;
-            check_identity(&face.identity, self.generator.embedding_size)?;
-            let weight = fuse::weight(&face.quality, &self.reliable);
-            identities.push((face.identity.clone(), weight));
-            warnings.extend(&face.quality.warnings);
-            if best.as_ref().is_none_or(|(best, ..)| weight > *best) {
-                best = Some((weight, index, face));
-            }
-            tracker.photos(index + 1);
-        }
-        let identity = fuse::fuse(&identities, self.same_person_distance * fuse::SAME_PERSON_SLACK)?;
-        let (_, photo, best) = best.ok_or(PipelineError::NoPhotos)?;
-        let iris = match &mut self.iris_reader {
-            Some(reader) => reader.read(&best, cancel)?,
-            None => None,
-        };
-        Ok(Seen { identity, best, photo, iris, warnings })
     }
 
     /// What guided sampling works with; its networks are loaded the first time.

@@ -31,9 +31,10 @@ pub enum Source {
     #[default]
     Random,
     /// The person in these photos, one or more. The identities of several photos are fused: the mean of their
-    /// embeddings, in which a small, blurred or turned face counts for less. Photos whose embeddings lie further apart
-    /// than 1.05 times the bundle's [`same_person_distance`](crate::bundle::Recogniser::same_person_distance) are
-    /// refused.
+    /// embeddings, in which a small, blurred or turned face counts for less. So are the colours of the irises and, with
+    /// guidance, what is read of shape and albedo; the head is fitted to the most reliable photo, the first of equals.
+    /// Photos whose embeddings lie further apart than 1.05 times the bundle's
+    /// [`same_person_distance`](crate::bundle::Recogniser::same_person_distance) are refused.
     Photos(Vec<SourcePhoto>),
     /// The person of this identity, as the bundle's recogniser gives it.
     Identity(Identity),
