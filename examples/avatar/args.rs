@@ -10,9 +10,10 @@ use super::common::parse_side;
 /// A selfie becomes an avatar.
 #[derive(FromArgs, Clone)]
 pub struct Arguments {
-    /// the photo (default without a window: assets/selfies/astronaut.png)
+    /// the photo (default without a window: assets/selfies/astronaut.png); without a window, several photos of a person
+    /// may be given by repeating it
     #[argh(option)]
-    pub selfie: Option<PathBuf>,
+    pub selfie: Vec<PathBuf>,
     /// a random person of this seed instead of a photo
     #[argh(option)]
     pub random: Option<u64>,
@@ -68,10 +69,12 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The photo, or the shipped one.
-    pub fn photo(&self) -> PathBuf {
-        let shipped = || concat!(env!("CARGO_MANIFEST_DIR"), "/assets/selfies/astronaut.png").into();
-        self.selfie.clone().unwrap_or_else(shipped)
+    /// The photos, or the shipped one.
+    pub fn photos(&self) -> Vec<PathBuf> {
+        if self.selfie.is_empty() {
+            return vec![concat!(env!("CARGO_MANIFEST_DIR"), "/assets/selfies/astronaut.png").into()];
+        }
+        self.selfie.clone()
     }
 }
 

@@ -34,7 +34,8 @@ pub fn write(arguments: &Arguments, path: &Path, data: &AvatarData) -> Result<()
     let (Some(fit), Some(found)) = (&data.fit, &data.face) else {
         return Err("there is nothing to compare: no photo guided the avatar (see --guidance)".into());
     };
-    let photo = face::open_photo(arguments.photo(), &PhotoLimits::default()).map_err(|error| error.to_string())?;
+    let photo =
+        face::open_photo(&arguments.photos()[fit.photo], &PhotoLimits::default()).map_err(|error| error.to_string())?;
     let head = FittingHead::new(data.head.clone(), data.maps.size);
 
     let bounds = found.detection.bounds;

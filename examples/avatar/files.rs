@@ -13,13 +13,13 @@ use bevy_fitdiff::{
 
 use super::{args::Arguments, common::create_parent, compare};
 
-/// What the arguments ask for: the photo that has to be added as an asset, or all that an avatar needs.
+/// What the arguments ask for: the photos that have to be added as assets, or all that an avatar needs.
 pub enum Wanted {
-    Photo(Photo),
+    Photos(Vec<Photo>),
     Avatar(Avatar),
 }
 
-/// Reads the photo or the recipe.
+/// Reads the photos or the recipe.
 pub fn read(arguments: &Arguments) -> Result<Wanted, String> {
     if let Some(path) = arguments.recipe.as_ref().filter(|path| path.exists()) {
         println!("recipe: {}", path.display());
@@ -32,10 +32,15 @@ pub fn read(arguments: &Arguments) -> Result<Wanted, String> {
         println!("random person: {seed}");
         return Ok(Wanted::Avatar(Avatar::random(seed)));
     }
-    let path = arguments.photo();
-    println!("photo: {}", path.display());
-    let photo = face::open_photo(&path, &PhotoLimits::default());
-    photo.map(|photo| Wanted::Photo(photo.into())).map_err(|error| error.to_string())
+    let paths = arguments.photos();
+    if paths.len() > 1 && !arguments.headless {
+        return Err("the character creator takes one photo: add --headless, or leave all --selfie but one out".into());
+    }
+    let photos = paths.iter().map(|path| {
+        println!("photo: {}", path.display());
+        face::open_photo(path, &PhotoLimits::default()).map(Photo::from).map_err(|error| error.to_string())
+    });
+    photos.collect::<Result<_, _>>().map(Wanted::Photos)
 }
 
 /// Writes maps, comparison, avatar and recipe; `weights` are those of the expression.

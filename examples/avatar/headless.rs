@@ -41,7 +41,9 @@ pub fn shoot(app: &mut App, arguments: Arguments, mut wanted: Option<Wanted>) {
     let seed = arguments.seed;
     app.add_systems(PreStartup, move |mut commands: Commands, mut photos: ResMut<Assets<Photo>>| {
         let avatar = match wanted.take() {
-            Some(Wanted::Photo(photo)) => Avatar::from_selfie(photos.add(photo)).with_seed(seed),
+            Some(Wanted::Photos(of_person)) => {
+                Avatar::from_selfies(of_person.into_iter().map(|photo| photos.add(photo))).with_seed(seed)
+            }
             Some(Wanted::Avatar(avatar)) => avatar,
             None => return,
         };

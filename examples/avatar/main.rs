@@ -25,7 +25,7 @@ use args::Arguments;
 fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     // A window opens without a photo, unless one is asked for.
-    let asked = arguments.headless || arguments.selfie.is_some() || arguments.random.is_some();
+    let asked = arguments.headless || !arguments.selfie.is_empty() || arguments.random.is_some();
     let wanted = match (asked || arguments.recipe.is_some()).then(|| files::read(&arguments)).transpose() {
         Ok(wanted) => wanted,
         Err(reason) => {

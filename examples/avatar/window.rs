@@ -32,13 +32,9 @@ pub fn open(app: &mut App, arguments: &Arguments, wanted: Option<Wanted>) {
         actions.write(CreatorAction::Open);
         match wanted.take() {
             // Whoever names a photo on the command line wants it used.
-            Some(Wanted::Photo(photo)) => {
-                let photo = photos.add(photo);
-                actions.write_batch([
-                    CreatorAction::Agree,
-                    CreatorAction::GoTo(CreatorStep::Photo),
-                    CreatorAction::UsePhoto(photo),
-                ]);
+            Some(Wanted::Photos(of_person)) => {
+                actions.write_batch([CreatorAction::Agree, CreatorAction::GoTo(CreatorStep::Photo)]);
+                actions.write_batch(of_person.into_iter().map(|photo| CreatorAction::UsePhoto(photos.add(photo))));
             }
             Some(Wanted::Avatar(Avatar { source: AvatarSource::Recipe(SavedRecipe(recipe)), .. })) => {
                 actions.write(CreatorAction::Recipe(Arc::clone(&recipe)));

@@ -14,6 +14,8 @@ const PHOTOMETRIC_LOSSES: [f32; 2] = [2.5, 7.0];
 /// How the avatar's face stands in the photo: enough to show the one over the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhotoFit {
+    /// The number of the photo among those that the avatar was made of, from 0.
+    pub photo: usize,
     /// Size of the photo in pixels.
     pub photo_size: (u32, u32),
     /// The photo's camera; its place in the world is the origin of [`pose`](Self::pose)'s view space.
@@ -38,7 +40,7 @@ impl PhotoFit {
         let confidence = falling(landmark_error, LANDMARK_ERRORS)
             * falling(losses.identity, IDENTITY_DISTANCES)
             * falling(losses.photometric, PHOTOMETRIC_LOSSES);
-        Self { photo_size, camera, pose, expression, light, losses, landmark_error, confidence }
+        Self { photo: 0, photo_size, camera, pose, expression, light, losses, landmark_error, confidence }
     }
 }
 

@@ -118,7 +118,8 @@ impl GuidedSampling<'_> {
                 best = Some(result);
             }
         }
-        Ok(best.expect("there is at least one start"))
+        let (latents, fit) = best.expect("there is at least one start");
+        Ok((latents, fit.map(|fit| PhotoFit { photo: seen.best.photo, ..fit })))
     }
 
     /// The most reliable face, with what all of them say of the person.

@@ -31,6 +31,8 @@ pub(super) struct Seen {
 /// A face in one of the photos.
 pub(super) struct SeenFace {
     pub face: Face,
+    /// The number of the photo, from 0.
+    pub photo: usize,
     /// Size of the photo in pixels.
     pub size: (u32, u32),
     /// How much it counts among the photos, above 0 and up to 1.
@@ -83,7 +85,7 @@ impl PhotoReader {
             let weight = fuse::weight(&face.quality, &self.reliable);
             identities.push((face.identity.clone(), weight));
             warnings.extend(&face.quality.warnings);
-            faces.push(SeenFace { face, size: photo.image.dimensions(), weight });
+            faces.push(SeenFace { face, photo: index, size: photo.image.dimensions(), weight });
             tracker.photos(index + 1);
         }
         let identity = fuse::fuse(&identities, self.limit)?;
@@ -105,5 +107,41 @@ impl PhotoReader {
             }
         }
         Ok((whole > 0.0).then(|| sum / whole))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{
+        RgbImage,
+        imageops::{self, FilterType},
+    };
+
+    use super::*;
+    use crate::runtime::RuntimeOptions;
+
+    #[test]
+    fn the_most_reliable_photo_comes_first_and_is_known_by_its_number() {
+        let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap();
+        let (runtime, cancel) = (Runtime::new(RuntimeOptions::default()).unwrap(), CancelToken::default());
+        let generator = bundle.manifest().generator.as_ref().unwrap();
+        let mut reader = PhotoReader::load(&bundle, &runtime, generator).unwrap();
+        let photo = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/selfies/astronaut.png");
+        let photo: RgbImage = image::open(photo).unwrap().to_rgb8();
+        let small = imageops::resize(&photo, photo.width() / 4, photo.height() / 4, FilterType::Triangle);
+        let photos = [small.clone(), photo.clone(), photo.clone()].map(SourcePhoto::from);
+        let seen = reader.read(&photos, &cancel, &mut Tracker::new(3, 0, &mut |_| {})).unwrap();
+        assert_eq!((seen.best.photo, seen.best.size, seen.best.weight), (1, photo.dimensions(), 1.0));
+        let others: Vec<_> = seen.others.iter().map(|other| (other.photo, other.size)).collect();
+        assert_eq!(others, [(2, photo.dimensions()), (0, small.dimensions())]);
+        assert!(seen.others[1].weight < 0.9 && !seen.warnings.is_empty(), "{}", seen.others[1].weight);
+        // The colour of the irises is a mean of all, in which the small photo counts for less.
+        let mut alone = |photo: &SourcePhoto| {
+            let photos = std::slice::from_ref(photo);
+            reader.read(photos, &cancel, &mut Tracker::new(1, 0, &mut |_| {})).unwrap().iris.unwrap()
+        };
+        let (small, large, weight) = (alone(&photos[0]), alone(&photos[1]), seen.others[1].weight);
+        let expected = (2.0 * large + weight * small) / (2.0 + weight);
+        assert!(seen.iris.unwrap().distance(expected) < 1e-6 && small.distance(large) > 1e-4);
     }
 }
