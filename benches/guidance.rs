@@ -69,7 +69,7 @@ struct Photographed {
 /// What is measured of an avatar. Identity distances are of the avatar in the pose of a second photo and in a light of its
 /// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. Aligned and less
 /// its mean, shape and albedo leave out what a photo hardly shows: where the face sits on the head, and the tone. The last
-/// two are what the first two are of the true head: an avatar that is nearer has learned the photo, not the person.
+/// two are what the first two are of the true head: an avatar that is nearer has learned what photos show beyond the head.
 const MEASURES: [&str; 10] = [
     "identity, to the selfie",
     "identity, to another photo",

@@ -1,7 +1,7 @@
 //! Lighter, darker, cooler and warmer skin.
 
 use bevy::{
-    color::{Color, ColorToComponents, LinearRgba, Srgba},
+    color::{Color, ColorToComponents, LinearRgba},
     math::Vec3,
 };
 
@@ -46,18 +46,7 @@ pub struct SkinTone {
 impl SkinTone {
     /// Measures the tone of an avatar.
     pub fn of(data: &AvatarData) -> Self {
-        let (maps, masks) = (&data.maps, &data.head.masks);
-        let side = maps.size;
-        let (mut sum, mut count) = (Vec3::ZERO, 0.0);
-        for (index, &[red, green, blue]) in maps.diffuse.iter().enumerate() {
-            let [x, y] = [index % side, index / side].map(|place| place * masks.size / side);
-            let place = y * masks.size + x;
-            if masks.skin[place] && masks.face[place] {
-                sum += LinearRgba::from(Srgba::rgb_u8(red, green, blue)).to_vec3();
-                count += 1.0;
-            }
-        }
-        Self { albedo: sum / f32::max(count, 1.0) }
+        Self { albedo: data.maps.skin_albedo(&data.head.masks) }
     }
 
     /// The [`AvatarLook::skin_tint`](super::AvatarLook::skin_tint) for two sliders of −1 to 1, of which 0 leaves the skin

@@ -26,9 +26,10 @@ pub struct LossWeights {
     /// Mean robust squared error of the skin's pixels, in squared deviations of 0.05 (sRGB of 0 to 1). 300, far fewer than
     /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
-    /// Mean squared error of the landmarks, in their squared deviations of 2.2 % of the face's size; below 2.2, which the
-    /// landmark network's own errors may explain, it counts by its cube. 24: all 478 of them err together. With less, brows and
-    /// forehead of a real face that is unlike the regressor's synthetic people stay off; with more, errors bend it.
+    /// Mean squared error of the landmarks, in their squared deviations of 2.2 % of the face's size, more for a head that is
+    /// turned away; below 2.2, which the landmark network's own errors may explain, it counts by its cube. 24: all 478 of
+    /// them err together. With less, brows and forehead of a real face that is unlike the regressor's synthetic people stay
+    /// off; with more, errors bend it.
     pub landmarks: f32,
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
     /// deviations. 3, thrice the likelihood as it is: the other losses are surer of shapes than they are right.

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use bevy::math::Vec3;
+use bevy::{
+    color::{ColorToComponents, LinearRgba, Srgba},
+    math::Vec3,
+};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
 use crate::{
-    bundle::{ColourSpace, MapDescription, Maps},
+    bundle::{ColourSpace, HeadMasks, MapDescription, Maps},
     diffusion::DecodedMaps,
 };
 
@@ -49,6 +52,20 @@ impl AvatarMaps {
             specular_range: maps.specular.range,
             normals: texels(&maps.normals, normals).map(unit).collect(),
         }
+    }
+
+    /// Mean diffuse albedo of the face's skin, linear RGB, 0 to 1; 0 where no texel shows any.
+    pub(crate) fn skin_albedo(&self, masks: &HeadMasks) -> Vec3 {
+        let (mut sum, mut count) = (Vec3::ZERO, 0.0);
+        for (index, &[red, green, blue]) in self.diffuse.iter().enumerate() {
+            let [x, y] = [index % self.size, index / self.size].map(|place| place * masks.size / self.size);
+            let place = y * masks.size + x;
+            if masks.skin[place] && masks.face[place] {
+                sum += LinearRgba::from(Srgba::rgb_u8(red, green, blue)).to_vec3();
+                count += 1.0;
+            }
+        }
+        sum / f32::max(count, 1.0)
     }
 
     /// Diffuse albedo (sRGB), specular albedo (black to white is [`specular_range`](Self::specular_range)) and normals
@@ -103,6 +120,25 @@ mod tests {
     fn encode(diffuse: &[f32; 12], specular: &[f32; 4], normals: &[f32; 12]) -> AvatarMaps {
         let (diffuse, specular, normals) = (diffuse.to_vec(), specular.to_vec(), normals.to_vec());
         AvatarMaps::encode(&generator().maps, &DecodedMaps { size: 2, diffuse, specular, normals })
+    }
+
+    #[test]
+    fn the_skins_albedo_is_the_linear_mean_over_the_faces_skin() {
+        // 2² texels, of which the left ones are the face; masks are twice as large and take the lower one for a brow.
+        let mut maps = encode(&[0.0; 12], &[0.04; 4], &[0.0; 12]);
+        maps.diffuse = vec![[255, 188, 0], [9; 3], [60; 3], [9; 3]];
+        let mask = |inside: fn(usize, usize) -> bool| (0..16).map(|i| inside(i % 4, i / 4)).collect::<Vec<_>>();
+        let face = mask(|x, _| x < 2);
+        let mut masks = HeadMasks { size: 4, chart: vec![true; 16], skin: mask(|_, y| y < 2), face };
+        // 188 of 255 is half of the light.
+        let [red, green, blue] = maps.skin_albedo(&masks).to_array();
+        assert!(red == 1.0 && (green - 0.503).abs() < 1e-3 && blue == 0.0, "{red} {green} {blue}");
+        // Of two texels, it is the mean of their light: 60 of 255 is 4.5 %.
+        masks.skin.fill(true);
+        let Vec3 { x: red, y: green, z: blue } = maps.skin_albedo(&masks);
+        assert!((red - 0.5226).abs() < 1e-3 && (green - 0.274).abs() < 1e-3 && (blue - 0.0226).abs() < 1e-3);
+        masks.face.fill(false);
+        assert_eq!(maps.skin_albedo(&masks), Vec3::ZERO, "a template without a face");
     }
 
     #[test]

@@ -294,7 +294,7 @@ impl Pipeline {
     /// Linear reflectance of the irises of a person that does not exist.
     fn drawn_iris(&self, recipe: &AvatarRecipe, maps: &AvatarMaps) -> Option<[f32; 3]> {
         let draws = recipe::draws_irises(recipe.version) && recipe.source == RecipeSource::Random;
-        draws.then(|| random_iris::draw(recipe.seed, random_iris::skin(maps, &self.head.masks)).to_array())
+        draws.then(|| random_iris::draw(recipe.seed, maps.skin_albedo(&self.head.masks)).to_array())
     }
 
     fn recipe(&self, version: u32, seed: u64, options: SampleOptions, source: RecipeSource) -> AvatarRecipe {

@@ -5,8 +5,7 @@ use bevy::{
     math::Vec3,
 };
 
-use super::AvatarMaps;
-use crate::{bundle::HeadMasks, diffusion::NoiseSource, fitting::colour};
+use crate::diffusion::NoiseSource;
 
 /// Linear reflectance of human irises, from dark brown over hazel and green to blue and grey.
 const COLOURS: [Vec3; 9] = [
@@ -30,7 +29,8 @@ const LIGHT_TONES: [f32; 2] = [-40.0, 60.0];
 /// Places among the colours up to which other irises go at typology angles of ±60°.
 const DARK: [f32; 2] = [0.8, 2.4];
 
-/// The irises of a person of a seed, whose skin has a linear albedo: distributed over skin tones as those of the 4,800
+/// The irises of a person of a seed, whose face's skin has this mean albedo, linear RGB: linear
+/// reflectance, distributed over skin tones as those of the 4,800
 /// synthetic people that readers of photos are trained on, whose colours these are.
 pub(super) fn draw(seed: u64, skin: Vec3) -> Vec3 {
     let [kind, place] = NoiseSource::new(seed).uniforms().map(|uniform| uniform as f32);
@@ -44,22 +44,6 @@ pub(super) fn draw(seed: u64, skin: Vec3) -> Vec3 {
     let place = place * last;
     let below = (place as usize).min(COLOURS.len() - 2);
     COLOURS[below].lerp(COLOURS[below + 1], place - below as f32)
-}
-
-/// Linear albedo of the skin: the median over the face, which passes over brows and lips.
-pub(super) fn skin(maps: &AvatarMaps, masks: &HeadMasks) -> Vec3 {
-    let mask = |texel: usize| {
-        let [x, y] = [texel % maps.size, texel / maps.size].map(|place| place * masks.size / maps.size);
-        masks.face[y * masks.size + x]
-    };
-    let mut face: Vec<[u8; 3]> =
-        maps.diffuse.iter().enumerate().filter(|(texel, _)| mask(*texel)).map(|(_, colour)| *colour).collect();
-    if face.is_empty() {
-        return Vec3::ZERO;
-    }
-    let middle = face.len() / 2;
-    let median = [0, 1, 2].map(|channel| face.select_nth_unstable_by_key(middle, |colour| colour[channel]).1[channel]);
-    colour::to_linear(Vec3::from_array(median.map(f32::from)) / 255.0)
 }
 
 /// Individual typology angle of a skin's linear albedo, in degrees (Chardon et al., 1991): 60 is very light, −60 very dark.
@@ -110,29 +94,5 @@ mod tests {
         assert!(draws().eq(draws()));
         let colours: BTreeSet<[u32; 3]> = draws().map(|iris| iris.to_array().map(f32::to_bits)).collect();
         assert_eq!(colours.len(), 100);
-    }
-
-    #[test]
-    fn the_skin_is_that_of_most_of_the_face() {
-        // The face is the left half of 4 x 4 texels, one column of it a brow; masks are twice as large.
-        let skin = [200, 150, 120];
-        let colour = |texel: usize| match texel {
-            0 | 4 | 8 => [20; 3],
-            texel if texel % 4 < 2 => skin,
-            _ => [0, 255, 0],
-        };
-        let maps = AvatarMaps {
-            size: 4,
-            diffuse: (0..16).map(colour).collect(),
-            specular: vec![0.04; 16],
-            specular_range: [0.0, 0.1],
-            normals: vec![[0.0, 0.0, 1.0]; 16],
-        };
-        let face: Vec<bool> = (0..64).map(|texel| texel % 8 < 4).collect();
-        let mut masks = HeadMasks { size: 8, chart: vec![true; 64], skin: vec![true; 64], face };
-        let expected = colour::to_linear(Vec3::from_array(skin.map(f32::from)) / 255.0);
-        assert_eq!(super::skin(&maps, &masks), expected);
-        masks.face.fill(false);
-        assert_eq!(super::skin(&maps, &masks), Vec3::ZERO, "a template without a face");
     }
 }
