@@ -2,7 +2,7 @@
 
 mod common;
 
-use bevy_fitdiff::face::{self, FaceChoice, FaceError, PhotoLimits, QualityWarning};
+use bevy_fitdiff::face::{self, FaceChoice, FaceError, Keypoint, PhotoLimits, QualityWarning};
 use bevy_fitdiff::runtime::CancelToken;
 use image::{Rgb, RgbImage, codecs::jpeg::JpegEncoder, imageops};
 use imageproc::geometric_transformations::{Border, Interpolation, rotate_about_center};
@@ -54,6 +54,26 @@ fn the_same_person_is_recognised_under_everyday_changes() {
             assert!(distance < SAME_PERSON, "{name}, {change}: {distance}");
         }
     }
+}
+
+#[test]
+fn a_face_is_found_again_in_the_mirror_image() {
+    let photo = common::selfie(common::HOPPER);
+    let of_flipped = common::face_of(&imageops::flip_horizontal(&photo));
+    let (mut analyser, cancel) = (common::analyser(), CancelToken::default());
+    let face = analyser.analyse(&photo, FaceChoice::MostProminent, &cancel).unwrap().face;
+    let mirrored = analyser.analyse_mirrored(&photo, &face, &cancel).unwrap().expect("the same face");
+    let eyes = face.detection.keypoint(Keypoint::LeftEye).distance(face.detection.keypoint(Keypoint::RightEye));
+    let apart = mirrored.landmarks.points.iter().zip(&of_flipped.landmarks.points);
+    let apart = apart.map(|(a, b)| a.truncate().distance(b.truncate())).sum::<f32>() / 478.0;
+    assert!(apart < 0.02 * eyes, "landmarks of both ways are apart by {apart} of {eyes} pixels");
+    assert!(mirrored.identity.distance(&of_flipped.identity) < 0.05);
+    let off = face.identity.distance(&mirrored.identity);
+    assert!((0.01..SAME_PERSON).contains(&off), "another look that tells the same: {off}");
+
+    // There is no face in the mirror image of a photo that is replaced meanwhile.
+    let empty = RgbImage::from_pixel(photo.width(), photo.height(), Rgb([90; 3]));
+    assert!(analyser.analyse_mirrored(&empty, &face, &cancel).unwrap().is_none());
 }
 
 #[test]

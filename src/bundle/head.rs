@@ -1,5 +1,7 @@
 //! The head that the generated shape and maps belong to.
 
+use std::ops::{Add, Mul};
+
 use bevy::math::{Vec2, Vec3};
 
 use super::{Bundle, BundleError, MANIFEST_FILE, TemplateEyes, TemplatePart, files, template_file};
@@ -105,16 +107,29 @@ impl TemplateHead {
         posed
     }
 
+    /// Where the landmarks lie on the texture, 0 to 1, origin top-left.
+    pub fn landmark_texture_places(&self) -> Vec<Vec2> {
+        self.at_landmarks(&self.uv)
+    }
+
     /// The landmarks of a head, in the unit of its `vertices`, which are in the template's order.
     ///
     /// # Panics
     /// When there are fewer vertices than the template has.
     pub fn landmark_positions(&self, vertices: &[Vec3]) -> Vec<Vec3> {
-        let place = |point: &SurfacePoint| {
-            let [a, b, c] = self.triangles[usize::from(point.triangle)].map(|corner| vertices[usize::from(corner)]);
+        self.at_landmarks(vertices)
+    }
+
+    /// What changes linearly over each triangle, at the landmarks.
+    fn at_landmarks<T: Copy + Add<Output = T>>(&self, at_vertices: &[T]) -> Vec<T>
+    where
+        f32: Mul<T, Output = T>,
+    {
+        let value = |point: &SurfacePoint| {
+            let [a, b, c] = self.triangles[usize::from(point.triangle)].map(|corner| at_vertices[usize::from(corner)]);
             point.weights.x * a + point.weights.y * b + point.weights.z * c
         };
-        self.landmarks.iter().map(place).collect()
+        self.landmarks.iter().map(value).collect()
     }
 }
 

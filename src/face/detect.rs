@@ -49,6 +49,17 @@ impl Detection {
         self.keypoints[keypoint as usize]
     }
 
+    /// The same face in the mirror image of the photo, which is `width` pixels wide.
+    pub(super) fn mirrored(&self, width: u32) -> Self {
+        let mirror = |place: Vec2| Vec2::new(width as f32 - 1.0 - place.x, place.y);
+        let [right_eye, left_eye, nose_tip, mouth, right_ear, left_ear] = self.keypoints.map(mirror);
+        Self {
+            score: self.score,
+            bounds: Rect::from_corners(mirror(self.bounds.min), mirror(self.bounds.max)),
+            keypoints: [left_eye, right_eye, nose_tip, mouth, left_ear, right_ear],
+        }
+    }
+
     /// Roll of the face: the angle of the line from the right to the left eye, in radians, clockwise on the photo.
     pub fn roll(&self) -> f32 {
         (self.keypoint(Keypoint::LeftEye) - self.keypoint(Keypoint::RightEye)).to_angle()

@@ -62,10 +62,7 @@ impl FaceFinder {
                 seen.truncate(MAX_FACES);
                 let found = seen
                     .into_iter()
-                    .filter_map(|detection| {
-                        let landmarks = self.landmarker.landmarks(photo, &detection, cancel).transpose()?;
-                        Some(landmarks.map(|landmarks| FoundFace { detection, landmarks }))
-                    })
+                    .filter_map(|detection| confirm(&mut self.landmarker, photo, detection, cancel).transpose())
                     .collect::<Result<Vec<_>, RuntimeError>>()?;
                 if !found.is_empty() {
                     return Ok(found);
@@ -73,6 +70,16 @@ impl FaceFinder {
             }
         }
         Err(FaceError::NoFace)
+    }
+
+    /// The same face in the photo's mirror image. `None` when the landmark network sees none there.
+    pub(super) fn find_mirrored(
+        &mut self,
+        mirror_image: &RgbImage,
+        detection: &Detection,
+        cancel: &CancelToken,
+    ) -> Result<Option<FoundFace>, RuntimeError> {
+        confirm(&mut self.landmarker, mirror_image, detection.mirrored(mirror_image.width()), cancel)
     }
 
     /// The aligned face as the recogniser would see it, sRGB, and how far its identity could be relied on. The landmarks
@@ -94,6 +101,17 @@ impl FaceFinder {
     pub(super) fn placement(&self, landmarks: &FaceLandmarks) -> ChipPlacement {
         self.cutter.placement(landmarks)
     }
+}
+
+/// A face that a detector saw, if the landmark network sees it, too.
+fn confirm(
+    landmarker: &mut Landmarker,
+    photo: &RgbImage,
+    detection: Detection,
+    cancel: &CancelToken,
+) -> Result<Option<FoundFace>, RuntimeError> {
+    let landmarks = landmarker.landmarks(photo, &detection, cancel)?;
+    Ok(landmarks.map(|landmarks| FoundFace { detection, landmarks }))
 }
 
 /// Large and central comes first: the face's area, halved about every third of the way to a corner.

@@ -56,14 +56,14 @@ impl Elsewhere {
         Self { rotation, light }
     }
 
-    /// Squared distance of the embeddings of the photo and of a head with these vertices, maps and looks as it is seen here, and
+    /// Squared distance of the embeddings of the person and of a head with these vertices, maps and looks as it is seen here, and
     /// its gradient by vertices and maps, times `weight`.
     pub fn loss(
         &self,
         head: &FittingHead,
         (vertices, maps, looks): (&[Vec3], &SurfaceMaps, &[PartLook]),
         network: &mut LossNetwork,
-        photo: &Impression,
+        person: &Impression,
         weight: f32,
         cancel: &CancelToken,
     ) -> Result<(f32, Gradients), RuntimeError> {
@@ -79,7 +79,7 @@ impl Elsewhere {
             .map(|(colour, coverage)| (*colour + (1.0 - coverage) * BACKGROUND).max(Vec3::ZERO))
             .collect();
         let chip: Vec<Vec3> = linear.iter().map(|linear| colour::to_srgb(*linear).min(Vec3::ONE)).collect();
-        let seen = network.loss(&chip, photo, [weight, 0.0], cancel)?;
+        let seen = network.loss(&chip, person, [weight, 0.0], cancel)?;
         let seed: Vec<Vec3> = linear
             .iter()
             .zip(&seen.gradient)

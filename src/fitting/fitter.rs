@@ -77,6 +77,17 @@ impl Fitter {
         Ok(regressor.read(&impression, face, cancel)?)
     }
 
+    /// What the regressor reads of a face in a photo in the photo's mirror image, which shows it as `face`; where the bundle's
+    /// heads and textures are symmetric.
+    ///
+    /// # Errors
+    /// [`FittingError::Runtime`] when a network fails or `cancel` is called.
+    pub fn read_mirrored(&mut self, face: &Face, cancel: &CancelToken) -> Result<Option<Reading>, FittingError> {
+        let Some(regressor) = &mut self.regressor else { return Ok(None) };
+        let impression = self.network.look_at(&target::chip(face), cancel)?;
+        Ok(regressor.read_mirrored(&impression, face, cancel)?)
+    }
+
     /// Camera, pose and expression from the landmarks, with the shape of these latents but for a small deviation, in
     /// standard deviations of the shape basis.
     ///

@@ -17,8 +17,9 @@ pub struct LossWeights {
     /// Squared distance of the embeddings. 800: the person of a real photo, who is unlike the regressor's synthetic people,
     /// stays too far from it with less. What is read of the shape keeps it from bending the head.
     pub recognition: f32,
-    /// The same of the avatar at rest, turned and lit another way. 200: it keeps the likeness from being one of the photo's
-    /// pose and light alone, and a recogniser's idea of photos from counting for more than the pixels.
+    /// The same of the avatar at rest, turned and lit another way, to the mean embedding of all photos and their mirror images.
+    /// 600: it keeps the likeness from being one of the photo's pose and light alone. With more, hardly any other photo of the
+    /// person comes nearer, and the bare head goes astray: what photos show besides it is painted on its skin.
     pub elsewhere: f32,
     /// Squared distance of the recogniser's inner activations, over the photo's mean square. 600, the most telling loss for
     /// shape: activations know where features are, and care little for light.
@@ -47,7 +48,7 @@ impl Default for LossWeights {
     fn default() -> Self {
         Self {
             recognition: 800.0,
-            elsewhere: 200.0,
+            elsewhere: 600.0,
             perceptual: 600.0,
             photometric: 300.0,
             landmarks: 24.0,

@@ -32,6 +32,7 @@ mod landmarks;
 mod light;
 mod losses;
 mod margin;
+mod mirror;
 mod mouth;
 mod occlusion;
 mod recogniser;

@@ -4,19 +4,28 @@ use bevy::math::Vec3;
 
 use crate::{
     bundle::{Bundle, BundleError, ChipTemplate, Generator},
-    face::{ChipPlacement, FaceLandmarks},
+    face::{ChipPlacement, FaceLandmarks, Identity},
     runtime::{AnyTensor, CancelToken, Model, Runtime, RuntimeError, Tensor},
 };
 
 /// The recogniser's view of a chip: what a rendering is to come near to.
 #[derive(Clone, Debug, Default)]
 pub struct Impression {
-    /// The embedding and inner activations, by name.
+    /// The embedding and then inner activations, by name.
     activations: Vec<(String, AnyTensor)>,
 }
 
 impl Impression {
-    /// The embedding and inner activations, by name.
+    /// The same with another embedding.
+    pub(super) fn with_identity(&self, identity: &Identity) -> Result<Self, RuntimeError> {
+        let mut activations = self.activations.clone();
+        if let Some((_, embedding)) = activations.first_mut() {
+            *embedding = Tensor::new(embedding.shape(), identity.values().to_vec())?.into();
+        }
+        Ok(Self { activations })
+    }
+
+    /// The embedding and then inner activations, by name.
     pub(super) fn activations(&self) -> impl Iterator<Item = (&str, &AnyTensor)> {
         self.activations.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }

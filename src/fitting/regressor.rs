@@ -7,7 +7,7 @@
 
 use bevy::math::Vec3;
 
-use super::{Impression, landmarks::in_space, similarity::Similarity};
+use super::{Impression, landmarks::in_space, mirror::Mirror, similarity::Similarity};
 use crate::{
     bundle::{Bundle, BundleError, Generator, TemplateHead},
     diffusion::DecodedMaps,
@@ -27,6 +27,7 @@ pub struct Regressor {
     network: Model,
     /// Landmarks of the mean head, metres.
     mean: Vec<Vec3>,
+    mirror: Option<Mirror>,
 }
 
 /// What was read in a photo.
@@ -56,7 +57,8 @@ impl Regressor {
         head: &TemplateHead,
     ) -> Result<Option<Self>, BundleError> {
         let Some(name) = &generator.networks.regressor else { return Ok(None) };
-        Ok(Some(Self { network: bundle.load(runtime, name)?, mean: head.landmark_positions(&head.positions) }))
+        let network = bundle.load(runtime, name)?;
+        Ok(Some(Self { network, mean: head.landmark_positions(&head.positions), mirror: Mirror::new(head) }))
     }
 
     /// Reads a face of a photo, in its chip, in what the recogniser sees there, and in its landmarks. `None` when these are
@@ -89,6 +91,21 @@ impl Regressor {
             (shape?, shape_deviation?, diffuse?, diffuse_deviation?);
         let size = diffuse_deviation.len().isqrt();
         Ok(Some(Reading { shape, shape_deviation, size, diffuse, diffuse_deviation }))
+    }
+
+    /// What a face in a photo's mirror image says of the one in the photo. `None` as for [`read`](Self::read), and for a bundle
+    /// whose heads or textures are not symmetric.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when the network fails or `cancel` is called.
+    pub fn read_mirrored(
+        &mut self,
+        seen: &Impression,
+        face: &Face,
+        cancel: &CancelToken,
+    ) -> Result<Option<Reading>, RuntimeError> {
+        let reading = self.read(seen, face, cancel)?;
+        Ok(reading.zip(self.mirror.as_ref()).map(|(reading, mirror)| mirror.turn_over(reading)))
     }
 }
 

@@ -7,8 +7,8 @@ use super::{
     render::{Rays, View},
 };
 use crate::{
-    face::{ChipPlacement, Face, Landmarker},
-    runtime::CancelToken,
+    face::{ChipPlacement, Face, Identity, Landmarker},
+    runtime::{CancelToken, RuntimeError},
 };
 
 /// What a head is fitted to: one face in a photo. All pictures are compared on the recogniser's aligned chip.
@@ -29,6 +29,8 @@ pub struct PhotoTarget {
     pub(super) linear: Vec<Vec3>,
     /// What the recogniser sees in it.
     pub(super) impression: Impression,
+    /// The same with the embedding that the person is known by; the photo's own unless others are known.
+    pub(super) person: Impression,
     /// What a regressor reads of the person.
     pub(super) reading: Option<Reading>,
     /// Linear reflectance of the irises.
@@ -58,6 +60,7 @@ impl PhotoTarget {
             placement: face.placement,
             side: face.chip.width() as usize,
             linear: chip.iter().copied().map(colour::to_linear).collect(),
+            person: impression.clone(),
             impression,
             reading,
             iris: UNKNOWN_IRIS,
@@ -68,6 +71,14 @@ impl PhotoTarget {
     /// With irises of this linear reflectance, RGB of 0 to 1; they are brown without.
     pub fn with_iris(self, iris: Vec3) -> Self {
         Self { iris, ..self }
+    }
+
+    /// With the embedding that the person is known by beyond this photo, such as the mean of several photos'.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when it is of another recogniser.
+    pub fn with_identity(self, identity: &Identity) -> Result<Self, RuntimeError> {
+        Ok(Self { person: self.impression.with_identity(identity)?, ..self })
     }
 
     /// With another reading of the person, such as one of several photos.
@@ -128,6 +139,7 @@ pub(super) mod tests {
             linear: chip.iter().copied().map(colour::to_linear).collect(),
             chip,
             impression: Impression::default(),
+            person: Impression::default(),
             reading: None,
             iris: UNKNOWN_IRIS,
         }

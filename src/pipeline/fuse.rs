@@ -31,21 +31,26 @@ pub(super) fn weight(quality: &Quality, reliable: &ReliableRange) -> f32 {
 /// [`PipelineError::NoPhotos`] for none, [`PipelineError::DifferentPeople`] with the two that lie furthest apart when
 /// that is more than `limit`.
 pub(super) fn fuse(identities: &[(Identity, f32)], limit: f32) -> Result<Identity, PipelineError> {
-    let (first, rest) = match identities {
-        [] => return Err(PipelineError::NoPhotos),
-        [(single, _)] => return Ok(single.clone()),
-        [(first, _), rest @ ..] => (first, rest),
-    };
-    check_distances(identities, limit)?;
+    match identities {
+        [] => Err(PipelineError::NoPhotos),
+        [(single, _)] => Ok(single.clone()),
+        _ => {
+            check_distances(identities, limit)?;
+            Ok(mean(identities))
+        }
+    }
+}
+
+/// The mean of identities of one recogniser by their weights; of none, there are no numbers.
+pub(super) fn mean(identities: &[(Identity, f32)]) -> Identity {
     let weights: f64 = identities.iter().map(|(_, weight)| f64::from(*weight)).sum();
-    let mut sums: Vec<f64> =
-        first.values().iter().map(|value| f64::from(*value) * f64::from(identities[0].1)).collect();
-    for (identity, weight) in rest {
+    let mut sums = vec![0.0; identities.first().map_or(0, |(identity, _)| identity.values().len())];
+    for (identity, weight) in identities {
         for (sum, value) in sums.iter_mut().zip(identity.values()) {
             *sum += f64::from(*value) * f64::from(*weight);
         }
     }
-    Ok(Identity::new(sums.into_iter().map(|sum| (sum / weights) as f32).collect()))
+    Identity::new(sums.into_iter().map(|sum| (sum / weights) as f32).collect())
 }
 
 fn check_distances(identities: &[(Identity, f32)], limit: f32) -> Result<(), PipelineError> {

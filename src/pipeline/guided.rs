@@ -4,7 +4,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PipelineError, photo_reader::Seen, preview, progress::Tracker};
+use super::{
+    PipelineError,
+    photo_reader::{Seen, SeenFace},
+    preview,
+    progress::Tracker,
+};
 use crate::{
     bundle::Maps,
     diffusion::{Decoder, Latents, SampleRequest, Schedule, UnetDenoiser, sample},
@@ -122,18 +127,24 @@ impl GuidedSampling<'_> {
         Ok((latents, fit.map(|fit| PhotoFit { photo: seen.best.photo, ..fit })))
     }
 
-    /// The most reliable face, with what all of them say of the person.
+    /// The most reliable face, with what all of them and their mirror images say of the person.
     fn target(
         &mut self,
-        Seen { best, others, iris, .. }: &Seen,
+        Seen { best, others, iris, symmetric_identity, .. }: &Seen,
         cancel: &CancelToken,
     ) -> Result<PhotoTarget, PipelineError> {
         let target = self.fitter.target(&best.face, best.size, cancel)?.with_iris(iris.unwrap_or(UNKNOWN_IRIS));
-        let Some(own) = target.reading().filter(|_| !others.is_empty()) else { return Ok(target) };
+        let target = target.with_identity(symmetric_identity)?;
+        let Some(own) = target.reading() else { return Ok(target) };
         let mut readings = vec![(own.clone(), best.weight)];
         for other in others {
             let reading = self.fitter.read(&other.face, cancel)?;
             readings.extend(reading.map(|reading| (reading, other.weight)));
+        }
+        for SeenFace { mirrored, weight, .. } in [best].into_iter().chain(others) {
+            let Some(face) = mirrored else { continue };
+            let reading = self.fitter.read_mirrored(face, cancel)?;
+            readings.extend(reading.map(|reading| (reading, *weight)));
         }
         Ok(target.with_reading(Reading::fuse(&readings)))
     }
@@ -192,7 +203,7 @@ mod tests {
     };
 
     #[test]
-    fn the_person_is_read_in_all_photos() {
+    fn the_person_is_read_in_all_photos_and_their_mirror_images() {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap();
         let (runtime, cancel) = (Runtime::new(RuntimeOptions::default()).unwrap(), CancelToken::default());
         let mut pipeline = Pipeline::load(&bundle, &runtime).unwrap();
@@ -203,18 +214,24 @@ mod tests {
         let photos = [photo, red].map(SourcePhoto::from);
         let seen = pipeline.photo_reader.read(&photos, &cancel, &mut Tracker::new(2, 0, &mut |_| {})).unwrap();
         let mut guided = pipeline.guided(&cancel).unwrap();
-        let faces = [&seen.best, &seen.others[0]];
-        let [one, other] = faces.map(|seen| guided.fitter.read(&seen.face, &cancel).unwrap().unwrap());
+        let readings = [&seen.best, &seen.others[0]].map(|seen| {
+            let mirrored = seen.mirrored.as_ref().expect("the face is in the mirror image, too");
+            let photo = guided.fitter.read(&seen.face, &cancel).unwrap().unwrap();
+            [photo, guided.fitter.read_mirrored(mirrored, &cancel).unwrap().unwrap()]
+        });
+        let readings = readings.as_flattened();
         let target = guided.target(&seen, &cancel).unwrap();
-        let both = target.reading().unwrap();
-        let between = |both: &[f32], one: &[f32], other: &[f32]| {
-            let inside = |((both, one), other): ((&f32, &f32), &f32)| {
-                (one.min(*other) - 1e-5..=one.max(*other) + 1e-5).contains(both)
-            };
-            both.iter().zip(one).zip(other).all(inside) && both != one && both != other
-        };
-        assert!(between(&both.diffuse, &one.diffuse, &other.diffuse));
-        assert!(between(&both.shape, &one.shape, &other.shape));
+        let all = target.reading().unwrap();
+        for values in [|reading: &Reading| reading.shape.clone(), |reading: &Reading| reading.diffuse.clone()] {
+            let (all, each) = (values(all), readings.iter().map(values).collect::<Vec<_>>());
+            for (index, value) in all.iter().enumerate() {
+                let read = each.iter().map(|values| values[index]);
+                let (least, most) =
+                    read.fold((f32::MAX, f32::MIN), |(low, high), value| (low.min(value), high.max(value)));
+                assert!((least - 1e-5..=most + 1e-5).contains(value), "{value} is not between {least} and {most}");
+            }
+            assert!(!each.contains(&all));
+        }
 
         let alone = pipeline.photo_reader.read(&photos[..1], &cancel, &mut Tracker::new(1, 0, &mut |_| {})).unwrap();
         let [best, alone] = [&seen.best.face, &alone.best.face].map(|face| face.landmarks.points.clone());

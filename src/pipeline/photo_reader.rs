@@ -17,7 +17,10 @@ use crate::{
 
 /// What the photos say.
 pub(super) struct Seen {
+    /// Who it is, as the denoiser is to know it.
     pub identity: Identity,
+    /// The same with the photos' mirror images, surer by what these err another way.
+    pub symmetric_identity: Identity,
     /// The most reliable face, the first of equals.
     pub best: SeenFace,
     /// Those of the other photos.
@@ -31,12 +34,21 @@ pub(super) struct Seen {
 /// A face in one of the photos.
 pub(super) struct SeenFace {
     pub face: Face,
+    /// The same face in the photo's mirror image, where it is found.
+    pub mirrored: Option<Face>,
     /// The number of the photo, from 0.
     pub photo: usize,
     /// Size of the photo in pixels.
     pub size: (u32, u32),
     /// How much it counts among the photos, above 0 and up to 1.
     pub weight: f32,
+}
+
+impl SeenFace {
+    /// The face in the photo and in its mirror image.
+    fn looks(&self) -> impl Iterator<Item = &Face> {
+        [&self.face].into_iter().chain(&self.mirrored)
+    }
 }
 
 /// What reads photos.
@@ -75,34 +87,41 @@ impl PhotoReader {
         tracker: &mut Tracker,
     ) -> Result<Seen, PipelineError> {
         let mut faces = Vec::with_capacity(photos.len());
-        let mut identities = Vec::with_capacity(photos.len());
+        let (mut identities, mut mirrored_identities) = (Vec::with_capacity(photos.len()), Vec::new());
         let mut warnings = Vec::new();
         tracker.photos(0);
         for (index, photo) in photos.iter().enumerate() {
             let analysis = self.analyser.analyse(&photo.image, photo.face, cancel);
             let face = analysis.map_err(|error| PipelineError::photo(index, photos.len(), error))?.face;
             check_identity(&face.identity, self.embedding_size)?;
+            let mirrored = self.analyser.analyse_mirrored(&photo.image, &face, cancel);
+            let mirrored = mirrored.map_err(|error| PipelineError::photo(index, photos.len(), error))?;
             let weight = fuse::weight(&face.quality, &self.reliable);
             identities.push((face.identity.clone(), weight));
+            if let Some(mirrored) = &mirrored {
+                check_identity(&mirrored.identity, self.embedding_size)?;
+                mirrored_identities.push((mirrored.identity.clone(), weight));
+            }
             warnings.extend(&face.quality.warnings);
-            faces.push(SeenFace { face, photo: index, size: photo.image.dimensions(), weight });
+            faces.push(SeenFace { face, mirrored, photo: index, size: photo.image.dimensions(), weight });
             tracker.photos(index + 1);
         }
         let identity = fuse::fuse(&identities, self.limit)?;
+        let symmetric_identity = fuse::mean(&[identities, mirrored_identities].concat());
         let iris = self.iris(&faces, cancel)?;
         faces.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let mut faces = faces.into_iter();
         let best = faces.next().ok_or(PipelineError::NoPhotos)?;
-        Ok(Seen { identity, best, others: faces.collect(), iris, warnings })
+        Ok(Seen { identity, symmetric_identity, best, others: faces.collect(), iris, warnings })
     }
 
     /// The mean colour of the irises by the faces' weights.
     fn iris(&mut self, faces: &[SeenFace], cancel: &CancelToken) -> Result<Option<Vec3>, PipelineError> {
         let Some(reader) = &mut self.iris_reader else { return Ok(None) };
         let (mut sum, mut whole) = (Vec3::ZERO, 0.0);
-        for SeenFace { face, weight, .. } in faces {
-            if let Some(iris) = reader.read(face, cancel)? {
-                sum += *weight * iris;
+        for (look, weight) in faces.iter().flat_map(|seen| seen.looks().map(|look| (look, seen.weight))) {
+            if let Some(iris) = reader.read(look, cancel)? {
+                sum += weight * iris;
                 whole += weight;
             }
         }
@@ -135,6 +154,16 @@ mod tests {
         let others: Vec<_> = seen.others.iter().map(|other| (other.photo, other.size)).collect();
         assert_eq!(others, [(2, photo.dimensions()), (0, small.dimensions())]);
         assert!(seen.others[1].weight < 0.9 && !seen.warnings.is_empty(), "{}", seen.others[1].weight);
+        // Of each of them there is another look, in the mirror image, which counts for who it is as much as the photo.
+        let looks = |seen: &SeenFace| seen.looks().map(|look| look.identity.values()[0]).collect::<Vec<_>>();
+        let [best, second, weak] =
+            [&seen.best, &seen.others[0], &seen.others[1]].map(|seen| (looks(seen), seen.weight));
+        assert!([&best, &second, &weak].iter().all(|(looks, _)| looks.len() == 2 && looks[0] != looks[1]));
+        let sum = |(looks, weight): &(Vec<f32>, f32)| weight * (looks[0] + looks[1]);
+        let expected = (sum(&best) + sum(&second) + sum(&weak)) / (2.0 * (2.0 + weak.1));
+        assert!((seen.symmetric_identity.values()[0] - expected).abs() < 1e-6);
+        assert_ne!(seen.identity, seen.symmetric_identity);
+
         // The colour of the irises is a mean of all, in which the small photo counts for less.
         let mut alone = |photo: &SourcePhoto| {
             let photos = std::slice::from_ref(photo);
