@@ -67,9 +67,10 @@ fn a_face_is_found_again_in_the_mirror_image() {
     let apart = mirrored.landmarks.points.iter().zip(&of_flipped.landmarks.points);
     let apart = apart.map(|(a, b)| a.truncate().distance(b.truncate())).sum::<f32>() / 478.0;
     assert!(apart < 0.02 * eyes, "landmarks of both ways are apart by {apart} of {eyes} pixels");
-    assert!(mirrored.identity.distance(&of_flipped.identity) < 0.05);
-    let off = face.identity.distance(&mirrored.identity);
-    assert!((0.01..SAME_PERSON).contains(&off), "another look that tells the same: {off}");
+    let [other_way, photo_itself] = [&of_flipped, &face].map(|face| face.identity.distance(&mirrored.identity));
+    println!("from the mirror image, found another way: {other_way:.3}, from the photo: {photo_itself:.3}");
+    assert!(other_way < 0.1, "the same picture: {other_way}");
+    assert!((0.05..SAME_PERSON).contains(&photo_itself), "another look that tells the same: {photo_itself}");
 
     // There is no face in the mirror image of a photo that is replaced meanwhile.
     let empty = RgbImage::from_pixel(photo.width(), photo.height(), Rgb([90; 3]));
