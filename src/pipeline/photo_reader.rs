@@ -44,13 +44,6 @@ pub(super) struct SeenFace {
     pub weight: f32,
 }
 
-impl SeenFace {
-    /// The face in the photo and in its mirror image.
-    fn looks(&self) -> impl Iterator<Item = &Face> {
-        [&self.face].into_iter().chain(&self.mirrored)
-    }
-}
-
 /// What reads photos.
 pub(super) struct PhotoReader {
     analyser: FaceAnalyser,
@@ -119,9 +112,9 @@ impl PhotoReader {
     fn iris(&mut self, faces: &[SeenFace], cancel: &CancelToken) -> Result<Option<Vec3>, PipelineError> {
         let Some(reader) = &mut self.iris_reader else { return Ok(None) };
         let (mut sum, mut whole) = (Vec3::ZERO, 0.0);
-        for (look, weight) in faces.iter().flat_map(|seen| seen.looks().map(|look| (look, seen.weight))) {
-            if let Some(iris) = reader.read(look, cancel)? {
-                sum += weight * iris;
+        for SeenFace { face, weight, .. } in faces {
+            if let Some(iris) = reader.read(face, cancel)? {
+                sum += *weight * iris;
                 whole += weight;
             }
         }
@@ -155,12 +148,13 @@ mod tests {
         assert_eq!(others, [(2, photo.dimensions()), (0, small.dimensions())]);
         assert!(seen.others[1].weight < 0.9 && !seen.warnings.is_empty(), "{}", seen.others[1].weight);
         // Of each of them there is another look, in the mirror image, which counts for who it is as much as the photo.
-        let looks = |seen: &SeenFace| seen.looks().map(|look| look.identity.values()[0]).collect::<Vec<_>>();
-        let [best, second, weak] =
-            [&seen.best, &seen.others[0], &seen.others[1]].map(|seen| (looks(seen), seen.weight));
-        assert!([&best, &second, &weak].iter().all(|(looks, _)| looks.len() == 2 && looks[0] != looks[1]));
-        let sum = |(looks, weight): &(Vec<f32>, f32)| weight * (looks[0] + looks[1]);
-        let expected = (sum(&best) + sum(&second) + sum(&weak)) / (2.0 * (2.0 + weak.1));
+        let sum = |SeenFace { face, mirrored, weight, .. }: &SeenFace| {
+            let [own, mirrored] = [face, mirrored.as_ref().unwrap()].map(|face| face.identity.values()[0]);
+            assert_ne!(own, mirrored);
+            weight * (own + mirrored)
+        };
+        let whole = sum(&seen.best) + sum(&seen.others[0]) + sum(&seen.others[1]);
+        let expected = whole / (2.0 * (2.0 + seen.others[1].weight));
         assert!((seen.symmetric_identity.values()[0] - expected).abs() < 1e-6);
         assert_ne!(seen.identity, seen.symmetric_identity);
 
