@@ -107,7 +107,8 @@ fn the_avatar_of_a_photo_comes_nearer_to_the_person() {
     let [before, after] = [&unguided, &guided].map(crown);
     println!("hair, sRGB: {before} became {after}");
     let [before, after] = [before, after].map(|hair| hair.distance(HAIR));
-    assert!(after < before - 8.0, "from what is read of her hair: {before} became {after}");
+    // Not all the way: what is aimed at is the mean with the mirror image's, as far as the fit is relied on.
+    assert!(after < before - 5.0, "from what is read of her hair: {before} became {after}");
 
     let RecipeSource::Latents { .. } = &guided.recipe.source else { panic!("{:?}", guided.recipe) };
     let again = pipeline.regenerate(&guided.recipe, &CancelToken::default(), &mut |_| {}).unwrap();
