@@ -150,7 +150,8 @@ impl FaceAnalyser {
     }
 
     /// Looks at a face of a photo once more, in the photo's mirror image. The networks are not symmetric: they err another
-    /// way there, so that both together tell more of the person. `None` when the landmark network sees no face there.
+    /// way there, so that both together tell more of the person. Places are in pixels of the mirror image, left and right those
+    /// of the person seen there. `None` when the landmark network sees no face there.
     ///
     /// # Errors
     /// [`FaceError::Runtime`] when a network fails or `cancel` is called.
