@@ -6,7 +6,7 @@ use super::{Camera, FaceFit, HeadPose, Losses, render::ShLight};
 const LANDMARK_ERRORS: [f32; 2] = [0.045, 0.10];
 
 /// The same of the distance between the embeddings of the photo and of the rendering put over it.
-const IDENTITY_DISTANCES: [f32; 2] = [0.385, 0.53];
+const IDENTITY_DISTANCES: [f32; 2] = [0.37, 0.51];
 
 /// The same of the photometric loss.
 const PHOTOMETRIC_LOSSES: [f32; 2] = [2.5, 7.0];

@@ -22,11 +22,11 @@ use crate::{
 const OUTLINE: usize = 2;
 
 /// Steps from one look of the landmark network at the rendering to the next: the head moves little in between.
-const LOOKS: usize = 5;
+const LOOKS: usize = 3;
 
 /// How far the shape follows what it is to be from elsewhere: the photo's pixels and landmarks tell more of it. With all of
 /// this, faces are as alike to the recogniser, and a twentieth further from the truth.
-const ELSEWHERE_SHAPE: f32 = 0.3;
+const ELSEWHERE_SHAPE: f32 = 0.25;
 
 /// Standard deviation of blendshape weights around those that the landmarks tell.
 const EXPRESSION_DEVIATION: f32 = 0.25;
@@ -48,7 +48,7 @@ pub struct GuidanceOptions {
 
 impl Default for GuidanceOptions {
     fn default() -> Self {
-        Self { weights: LossWeights::default(), supersampling: 2, rates: [0.06, 0.1, 0.02, 0.008] }
+        Self { weights: LossWeights::default(), supersampling: 2, rates: [0.1, 0.1, 0.02, 0.008] }
     }
 }
 

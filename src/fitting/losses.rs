@@ -18,7 +18,7 @@ pub struct LossWeights {
     /// stays too far from it with less. What is read of the shape keeps it from bending the head.
     pub recognition: f32,
     /// The same of the avatar at rest, turned and lit another way, to the mean embedding of all photos and their mirror images.
-    /// 600: it keeps the likeness from being one of the photo's pose and light alone. With more, hardly any other photo of the
+    /// 1300: it keeps the likeness from being one of the photo's pose and light alone. With more, hardly any other photo of the
     /// person comes nearer, and the bare head goes astray: what photos show besides it is painted on its skin.
     pub elsewhere: f32,
     /// Squared distance of the recogniser's inner activations, over the photo's mean square. 600, the most telling loss for
@@ -28,7 +28,7 @@ pub struct LossWeights {
     /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
     /// Mean squared error of the landmarks, in their squared deviations of 2.2 % of the face's size, more for a head that is
-    /// turned away; below 2.2, which the landmark network's own errors may explain, it counts by its cube. 24: all 478 of
+    /// turned away; below 2.2, which the landmark network's own errors may explain, it counts by its cube. 32: all 478 of
     /// them err together. With less, brows and forehead of a real face that is unlike the regressor's synthetic people stay
     /// off; with more, errors bend it.
     pub landmarks: f32,
@@ -36,8 +36,8 @@ pub struct LossWeights {
     /// deviations. 3, thrice the likelihood as it is: the other losses are surer of shapes than they are right.
     pub shape_regression: f32,
     /// Mean squared distance of the diffuse albedo of the whole head, hair on the scalp included, from what the regressor
-    /// reads, likewise. 180, far fewer than there are texels: it errs over whole regions. With more, it takes a real
-    /// photo's glasses for brows.
+    /// reads, likewise. 300, far fewer than there are texels: it errs over whole regions. It holds against what recognition
+    /// would paint on the skin.
     pub albedo_regression: f32,
     /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction. 1: it is the
     /// prior as it is.
@@ -48,12 +48,12 @@ impl Default for LossWeights {
     fn default() -> Self {
         Self {
             recognition: 800.0,
-            elsewhere: 600.0,
+            elsewhere: 1300.0,
             perceptual: 600.0,
             photometric: 300.0,
-            landmarks: 24.0,
+            landmarks: 32.0,
             shape_regression: 3.0,
-            albedo_regression: 180.0,
+            albedo_regression: 300.0,
             prior: 1.0,
         }
     }

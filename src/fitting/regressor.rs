@@ -18,6 +18,10 @@ use crate::{
 /// Names of the regressor's inputs besides the recogniser's outputs.
 const INPUTS: [&str; 4] = ["landmarks", "rotation", "chip", "places"];
 
+/// Difference of a reading from the model's prediction, in sRGB of 0 to 1, of which half is believed. Readings err
+/// by a little more on average: most of a smaller difference is the reading's error.
+const DOUBT: f32 = 0.02;
+
 /// Names of its outputs.
 const OUTPUTS: [&str; 4] = ["shape", "shape_deviation", "diffuse", "diffuse_deviation"];
 
@@ -139,6 +143,26 @@ impl Reading {
         Self { shape, shape_deviation, size: first.size, diffuse, diffuse_deviation }
     }
 
+    /// The reading, as far as it contradicts a prediction of the albedo: of a difference it keeps the more the larger it is, so
+    /// that where both agree within what readings err by, the prediction stays as it is. (Shrinkage as by James and Stein,
+    /// "Estimation with quadratic loss", 1961, texel by texel.)
+    pub fn contradicting(mut self, prediction: &DecodedMaps) -> Self {
+        let squares = Squares { coarse: self.size, fine: prediction.size };
+        let texels = self.size * self.size;
+        for index in 0..texels {
+            let place = |channel: usize| channel * texels + index;
+            let difference: [f32; 3] = std::array::from_fn(|channel| {
+                self.diffuse[place(channel)] - squares.mean(squares.plane(&prediction.diffuse, channel), index)
+            });
+            let square = difference.iter().map(|each| each * each).sum::<f32>() / 3.0;
+            let doubt = DOUBT * DOUBT / (DOUBT * DOUBT + square);
+            for (channel, difference) in difference.into_iter().enumerate() {
+                self.diffuse[place(channel)] -= doubt * difference;
+            }
+        }
+        self
+    }
+
     /// Half the squared distance of shape coefficients in deviations, and its gradient.
     pub(super) fn shape_loss(&self, shape: &[f32]) -> (f32, Vec<f32>) {
         let mut loss = 0.0;
@@ -155,30 +179,55 @@ impl Reading {
     /// Mean squared distance of decoded diffuse albedo in deviations, over the texels of `mask`, and its gradient by the
     /// decoded map.
     pub(super) fn diffuse_loss(&self, decoded: &DecodedMaps, mask: &[f32]) -> (f32, Vec<f32>) {
-        let (fine, coarse) = (decoded.size, self.size);
-        let step = fine / coarse;
-        let square = |index: usize| {
-            let corner = index / coarse * step * fine + index % coarse * step;
-            (0..step * step).map(move |i| corner + i / step * fine + i % step)
-        };
-        let share = |index: usize| square(index).map(|texel| mask[texel]).sum::<f32>() / (step * step) as f32;
-        let shares: Vec<f32> = (0..coarse * coarse).map(share).collect();
+        let squares = Squares { coarse: self.size, fine: decoded.size };
+        let texels = self.size * self.size;
+        let shares: Vec<f32> = (0..texels).map(|index| squares.mean(mask, index)).collect();
         let unit = 1.0 / (3.0 * shares.iter().sum::<f32>()).max(1.0);
         let mut loss = 0.0;
         let mut gradient = vec![0.0; decoded.diffuse.len()];
-        for (channel, read) in self.diffuse.chunks_exact(coarse * coarse).enumerate() {
-            let plane = channel * fine * fine;
-            for index in (0..coarse * coarse).filter(|index| shares[*index] > 0.0) {
-                let mean =
-                    square(index).map(|texel| decoded.diffuse[plane + texel]).sum::<f32>() / (step * step) as f32;
-                let error = (mean - read[index]) / self.diffuse_deviation[index];
+        for (channel, read) in self.diffuse.chunks_exact(texels).enumerate() {
+            let plane = squares.plane(&decoded.diffuse, channel);
+            for index in (0..texels).filter(|index| shares[*index] > 0.0) {
+                let error = (squares.mean(plane, index) - read[index]) / self.diffuse_deviation[index];
                 let weight = unit * shares[index];
                 loss += weight * error * error;
-                let slope = 2.0 * weight * error / self.diffuse_deviation[index] / (step * step) as f32;
-                square(index).for_each(|texel| gradient[plane + texel] = slope);
+                let slope = 2.0 * weight * error / self.diffuse_deviation[index] / squares.count() as f32;
+                squares.texels(index).for_each(|texel| gradient[channel * plane.len() + texel] = slope);
             }
         }
         (loss, gradient)
+    }
+}
+
+/// The squares of a fine map's texels that the texels of a coarse one are.
+#[derive(Clone, Copy)]
+struct Squares {
+    coarse: usize,
+    fine: usize,
+}
+
+impl Squares {
+    /// One channel of fine planes.
+    fn plane(self, planes: &[f32], channel: usize) -> &[f32] {
+        &planes[channel * self.fine * self.fine..][..self.fine * self.fine]
+    }
+
+    /// Fine texels of each square.
+    fn count(self) -> usize {
+        (self.fine / self.coarse).pow(2)
+    }
+
+    /// Those of the square of a coarse texel.
+    fn texels(self, index: usize) -> impl Iterator<Item = usize> {
+        let Self { coarse, fine } = self;
+        let step = fine / coarse;
+        let corner = index / coarse * step * fine + index % coarse * step;
+        (0..step * step).map(move |i| corner + i / step * fine + i % step)
+    }
+
+    /// The mean of a fine plane over the square of a coarse texel.
+    fn mean(self, plane: &[f32], index: usize) -> f32 {
+        self.texels(index).map(|texel| plane[texel]).sum::<f32>() / self.count() as f32
     }
 }
 
@@ -291,6 +340,24 @@ mod tests {
         };
         let decoded = decoded((0..192).map(fine).collect());
         assert!(reading.diffuse_loss(&decoded, &[1.0; 64]).0 < 1e-6);
+    }
+
+    #[test]
+    fn readings_are_believed_as_far_as_they_contradict_the_prediction() {
+        let read = reading();
+        let predicted = |offset: f32| {
+            let fine = |index: usize| read.diffuse[index / 64 * 16 + index % 64 / 16 * 4 + index % 8 / 2] + offset;
+            decoded((0..192).map(fine).collect())
+        };
+        // A texel's error of all that it differs by: half of it at the doubt, next to nothing far from it.
+        for (difference, kept) in [(0.0, 0.0), (1e-3, 2.5e-6), (DOUBT, 0.5 * DOUBT), (0.3, 0.298_672_6)] {
+            let found = read.clone().contradicting(&predicted(-difference));
+            for (found, read) in found.diffuse.iter().zip(&read.diffuse) {
+                let from_prediction = found - (read - difference);
+                assert!((from_prediction - kept).abs() < 2e-6, "{difference}: {from_prediction} is not {kept}");
+            }
+            assert_eq!((found.shape, found.diffuse_deviation), (read.shape.clone(), read.diffuse_deviation.clone()));
+        }
     }
 
     #[test]

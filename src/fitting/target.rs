@@ -7,6 +7,7 @@ use super::{
     render::{Rays, View},
 };
 use crate::{
+    diffusion::DecodedMaps,
     face::{ChipPlacement, Face, Identity, Landmarker},
     runtime::{CancelToken, RuntimeError},
 };
@@ -84,6 +85,11 @@ impl PhotoTarget {
     /// With another reading of the person, such as one of several photos.
     pub fn with_reading(self, reading: Reading) -> Self {
         Self { reading: Some(reading), ..self }
+    }
+
+    /// With a reading that is held against what the model predicts of the albedo; see [`Reading::contradicting`].
+    pub fn with_prediction(self, prediction: &DecodedMaps) -> Self {
+        Self { reading: self.reading.map(|reading| reading.contradicting(prediction)), ..self }
     }
 
     /// What the bundle's regressor reads of the person, where it has one.

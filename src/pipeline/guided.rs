@@ -164,6 +164,7 @@ impl GuidedSampling<'_> {
             tracker.steps(before + step.index + 1, None);
             Ok(())
         })?;
+        let target = &target.clone().with_prediction(&self.decoder.maps(&unguided, cancel)?);
         let Ok(fit) = self.fitter.fit_landmarks(target, &unguided, LANDMARK_SHAPE_DEVIATION) else {
             return Ok((unguided, None));
         };
@@ -212,7 +213,7 @@ mod tests {
         let mut red = photo.clone();
         red.pixels_mut().for_each(|pixel| pixel.0 = [pixel.0[0], pixel.0[1] / 3, pixel.0[2] / 3]);
         let photos = [photo, red].map(SourcePhoto::from);
-        let seen = pipeline.photo_reader.read(&photos, &cancel, &mut Tracker::new(2, 0, &mut |_| {})).unwrap();
+        let seen = pipeline.photo_reader.read(&photos, true, &cancel, &mut Tracker::new(2, 0, &mut |_| {})).unwrap();
         let mut guided = pipeline.guided(&cancel).unwrap();
         let readings = [&seen.best, &seen.others[0]].map(|seen| {
             let mirrored = seen.mirrored.as_ref().expect("the face is in the mirror image, too");
@@ -233,7 +234,8 @@ mod tests {
             assert!(!each.contains(&all));
         }
 
-        let alone = pipeline.photo_reader.read(&photos[..1], &cancel, &mut Tracker::new(1, 0, &mut |_| {})).unwrap();
+        let alone =
+            pipeline.photo_reader.read(&photos[..1], true, &cancel, &mut Tracker::new(1, 0, &mut |_| {})).unwrap();
         let [best, alone] = [&seen.best.face, &alone.best.face].map(|face| face.landmarks.points.clone());
         assert_eq!(best, alone, "the first of equals is the one that the head stands in");
     }

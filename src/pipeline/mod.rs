@@ -160,8 +160,9 @@ impl Pipeline {
             Source::Random | Source::Identity(_) => Tracker::new(0, options.steps, observe),
             Source::Latents(_) => Tracker::new(0, 0, observe),
         };
+        let guided = options.guidance != Guidance::Off;
         let seen = match source {
-            Source::Photos(photos) => Some(self.photo_reader.read(photos, cancel, &mut tracker)?),
+            Source::Photos(photos) => Some(self.photo_reader.read(photos, guided, cancel, &mut tracker)?),
             _ => None,
         };
         let identity = match source {
@@ -174,7 +175,7 @@ impl Pipeline {
             _ => {
                 let embedding = identity.map(Identity::values);
                 let request = SampleRequest { seed: *seed, embedding, options: resolved };
-                let (latents, fit) = match seen.as_ref().filter(|_| options.guidance != Guidance::Off) {
+                let (latents, fit) = match seen.as_ref().filter(|_| guided) {
                     Some(seen) => {
                         tracker.steps(0, None);
                         let how = (options.guidance, options.preview_every);

@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Seen {
     /// Who it is, as the denoiser is to know it.
     pub identity: Identity,
-    /// The same with the photos' mirror images, surer by what these err another way.
+    /// The same with the photos' mirror images where they are looked at, surer by what these err another way.
     pub symmetric_identity: Identity,
     /// The most reliable face, the first of equals.
     pub best: SeenFace,
@@ -34,7 +34,7 @@ pub(super) struct Seen {
 /// A face in one of the photos.
 pub(super) struct SeenFace {
     pub face: Face,
-    /// The same face in the photo's mirror image, where it is found.
+    /// The same face in the photo's mirror image, where it is looked at and found.
     pub mirrored: Option<Face>,
     /// The number of the photo, from 0.
     pub photo: usize,
@@ -67,7 +67,7 @@ impl PhotoReader {
         })
     }
 
-    /// Reads photos of one person.
+    /// Reads photos of one person, and their mirror images if asked to: guidance alone makes use of these.
     ///
     /// # Errors
     /// [`PipelineError::NoPhotos`], [`PipelineError::Photo`], [`PipelineError::DifferentPeople`] and
@@ -76,6 +76,7 @@ impl PhotoReader {
     pub fn read(
         &mut self,
         photos: &[SourcePhoto],
+        mirror_images: bool,
         cancel: &CancelToken,
         tracker: &mut Tracker,
     ) -> Result<Seen, PipelineError> {
@@ -87,8 +88,12 @@ impl PhotoReader {
             let analysis = self.analyser.analyse(&photo.image, photo.face, cancel);
             let face = analysis.map_err(|error| PipelineError::photo(index, photos.len(), error))?.face;
             check_identity(&face.identity, self.embedding_size)?;
-            let mirrored = self.analyser.analyse_mirrored(&photo.image, &face, cancel);
-            let mirrored = mirrored.map_err(|error| PipelineError::photo(index, photos.len(), error))?;
+            let mirrored = if mirror_images {
+                let mirrored = self.analyser.analyse_mirrored(&photo.image, &face, cancel);
+                mirrored.map_err(|error| PipelineError::photo(index, photos.len(), error))?
+            } else {
+                None
+            };
             let weight = fuse::weight(&face.quality, &self.reliable);
             identities.push((face.identity.clone(), weight));
             if let Some(mirrored) = &mirrored {
@@ -142,7 +147,12 @@ mod tests {
         let photo: RgbImage = image::open(photo).unwrap().to_rgb8();
         let small = imageops::resize(&photo, photo.width() / 4, photo.height() / 4, FilterType::Triangle);
         let photos = [small.clone(), photo.clone(), photo.clone()].map(SourcePhoto::from);
-        let seen = reader.read(&photos, &cancel, &mut Tracker::new(3, 0, &mut |_| {})).unwrap();
+        let mut look = |photos: &[SourcePhoto], mirror_images| {
+            let mut ignored = |_| {};
+            let mut tracker = Tracker::new(photos.len(), 0, &mut ignored);
+            reader.read(photos, mirror_images, &cancel, &mut tracker).unwrap()
+        };
+        let seen = look(&photos, true);
         assert_eq!((seen.best.photo, seen.best.size, seen.best.weight), (1, photo.dimensions(), 1.0));
         let others: Vec<_> = seen.others.iter().map(|other| (other.photo, other.size)).collect();
         assert_eq!(others, [(2, photo.dimensions()), (0, small.dimensions())]);
@@ -157,12 +167,14 @@ mod tests {
         let expected = whole / (2.0 * (2.0 + seen.others[1].weight));
         assert!((seen.symmetric_identity.values()[0] - expected).abs() < 1e-6);
         assert_ne!(seen.identity, seen.symmetric_identity);
+        let photos_alone = look(&photos, false);
+        assert_eq!(photos_alone.identity, seen.identity);
+        assert!(
+            photos_alone.others.iter().all(|other| other.mirrored.is_none()) && photos_alone.best.mirrored.is_none()
+        );
 
         // The colour of the irises is a mean of all, in which the small photo counts for less.
-        let mut alone = |photo: &SourcePhoto| {
-            let photos = std::slice::from_ref(photo);
-            reader.read(photos, &cancel, &mut Tracker::new(1, 0, &mut |_| {})).unwrap().iris.unwrap()
-        };
+        let mut alone = |photo: &SourcePhoto| look(std::slice::from_ref(photo), false).iris.unwrap();
         let (small, large, weight) = (alone(&photos[0]), alone(&photos[1]), seen.others[1].weight);
         let expected = (2.0 * large + weight * small) / (2.0 + weight);
         assert!(seen.iris.unwrap().distance(expected) < 1e-6 && small.distance(large) > 1e-4);
