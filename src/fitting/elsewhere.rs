@@ -15,7 +15,7 @@ use crate::{
     runtime::{CancelToken, RuntimeError},
 };
 
-/// Largest turn to a side and largest nod, in radians: heads in selfies nod by up to 20°.
+/// Largest turn to a side and largest nod, in radians: as far as heads in selfies do.
 const TURN: [f32; 2] = [0.42, 0.3];
 
 /// Distance of the camera in metres; its focal length in pixels, which only says how landmarks are counted.

@@ -143,10 +143,10 @@ impl Reading {
         Self { shape, shape_deviation, size: first.size, diffuse, diffuse_deviation }
     }
 
-    /// The reading, as far as it contradicts a prediction of the albedo: of a difference it keeps the more the larger it is, so
-    /// that where both agree within what readings err by, the prediction stays as it is. (Shrinkage as by James and Stein,
-    /// "Estimation with quadratic loss", 1961, texel by texel.)
-    pub fn contradicting(mut self, prediction: &DecodedMaps) -> Self {
+    /// The reading, as far as it contradicts the albedo that the same bundle's decoder made of a prediction: of a difference d,
+    /// root mean square over the channels of a texel, the share d² / (d² + [`DOUBT`]²) is kept. (Shrinkage after James and
+    /// Stein, "Estimation with quadratic loss", 1961.)
+    pub(super) fn contradicting(mut self, prediction: &DecodedMaps) -> Self {
         let squares = Squares { coarse: self.size, fine: prediction.size };
         let texels = self.size * self.size;
         for index in 0..texels {

@@ -88,7 +88,7 @@ impl PhotoTarget {
     }
 
     /// With a reading that is held against what the model predicts of the albedo; see [`Reading::contradicting`].
-    pub fn with_prediction(self, prediction: &DecodedMaps) -> Self {
+    pub(crate) fn with_prediction(self, prediction: &DecodedMaps) -> Self {
         Self { reading: self.reading.map(|reading| reading.contradicting(prediction)), ..self }
     }
 

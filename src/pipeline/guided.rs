@@ -164,10 +164,10 @@ impl GuidedSampling<'_> {
             tracker.steps(before + step.index + 1, None);
             Ok(())
         })?;
-        let target = &target.clone().with_prediction(&self.decoder.maps(&unguided, cancel)?);
         let Ok(fit) = self.fitter.fit_landmarks(target, &unguided, LANDMARK_SHAPE_DEVIATION) else {
             return Ok((unguided, None));
         };
+        let target = &target.clone().with_prediction(&self.decoder.maps(&unguided, cancel)?);
         let mut guide = Guide::new(self.fitter, target, fit, &unguided, GuidanceOptions::default());
         let guided = ((steps as f64 * GUIDED_PART).ceil() as usize).clamp(1, steps);
         let all = guidance.gradient_steps();
