@@ -7,7 +7,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::{FaceFit, FittingError, FittingHead, LossNetwork, PhotoTarget, Reading, Regressor, ShapePrior, target};
 use crate::{
     bundle::{Bundle, Generator, Maps, TemplateHead},
-    diffusion::{DecoderGradient, Latents},
+    diffusion::{DecodedMaps, DecoderGradient, Latents},
     face::{Face, Landmarker},
     runtime::{CancelToken, Runtime},
 };
@@ -86,6 +86,12 @@ impl Fitter {
         let Some(regressor) = &mut self.regressor else { return Ok(None) };
         let impression = self.network.look_at(&target::chip(face), cancel)?;
         Ok(regressor.read_mirrored(&impression, face, cancel)?)
+    }
+
+    /// A target whose reading is held against what the model predicts: as far as the two agree, it may as well be the
+    /// reading that errs.
+    pub fn hold_against(&self, target: &PhotoTarget, prediction: &DecodedMaps) -> PhotoTarget {
+        target.clone().with_prediction(prediction, &self.head.mask)
     }
 
     /// Camera, pose and expression from the landmarks, with the shape of these latents but for a small deviation, in

@@ -18,9 +18,13 @@ use crate::{
 /// Names of the regressor's inputs besides the recogniser's outputs.
 const INPUTS: [&str; 4] = ["landmarks", "rotation", "chip", "places"];
 
-/// Difference of a reading from the model's prediction, in sRGB of 0 to 1, of which half is believed. It is
-/// what readings are off by on average: most of a smaller difference is the reading's error.
-const DOUBT: f32 = 0.03;
+/// Difference of a reading's tone from that of the model's prediction, in sRGB of 0 to 1, of which half is believed. The tone
+/// that is read errs by some 0.03: most of a smaller difference is the reading's error.
+const TONE_DOUBT: f32 = 0.04;
+
+/// What is believed of how a reading differs beside its tone. The errors of the two are nearly independent there, so that a
+/// share of the prediction makes it no worse.
+const PATTERN_SHARE: f32 = 0.8;
 
 /// Names of its outputs.
 const OUTPUTS: [&str; 4] = ["shape", "shape_deviation", "diffuse", "diffuse_deviation"];
@@ -143,21 +147,29 @@ impl Reading {
         Self { shape, shape_deviation, size: first.size, diffuse, diffuse_deviation }
     }
 
-    /// The reading, as far as it contradicts the albedo that the same bundle's decoder made of a prediction: of a difference d,
-    /// root mean square over the channels of a texel, the share d² / (d² + [`DOUBT`]²) is kept. (Shrinkage after James and
-    /// Stein, "Estimation with quadratic loss", 1961.)
-    pub(super) fn contradicting(mut self, prediction: &DecodedMaps) -> Self {
+    /// The reading, as far as it contradicts the albedo that the same bundle's decoder made of a prediction.
+    ///
+    /// Of how the tone differs, d, root mean square over the channels of the mean over the decoder's texels in `mask`, the
+    /// share d² / (d² + [`TONE_DOUBT`]²) is kept: shrinkage after James and Stein, "Estimation with quadratic loss", 1961. Of
+    /// the rest it is [`PATTERN_SHARE`].
+    pub(super) fn contradicting(mut self, prediction: &DecodedMaps, mask: &[f32]) -> Self {
         let squares = Squares { coarse: self.size, fine: prediction.size };
+        let shares = squares.means(mask);
+        let whole = shares.iter().sum::<f32>().max(1.0);
         let texels = self.size * self.size;
-        for index in 0..texels {
-            let place = |channel: usize| channel * texels + index;
-            let difference: [f32; 3] = std::array::from_fn(|channel| {
-                self.diffuse[place(channel)] - squares.mean(squares.plane(&prediction.diffuse, channel), index)
-            });
-            let square = difference.iter().map(|each| each * each).sum::<f32>() / 3.0;
-            let doubt = DOUBT * DOUBT / (DOUBT * DOUBT + square);
-            for (channel, difference) in difference.into_iter().enumerate() {
-                self.diffuse[place(channel)] -= doubt * difference;
+        let predicted: Vec<Vec<f32>> =
+            (0..3).map(|channel| squares.means(squares.plane(&prediction.diffuse, channel))).collect();
+        let tone = Vec3::from_array(std::array::from_fn(|channel| {
+            let read = &self.diffuse[channel * texels..][..texels];
+            let differences = read.iter().zip(&predicted[channel]).map(|(read, predicted)| read - predicted);
+            differences.zip(&shares).map(|(difference, share)| share * difference).sum::<f32>() / whole
+        }));
+        let square = tone.length_squared() / 3.0;
+        let kept = square / (square + TONE_DOUBT * TONE_DOUBT);
+        for (channel, read) in self.diffuse.chunks_exact_mut(texels).enumerate() {
+            for ((read, predicted), share) in read.iter_mut().zip(&predicted[channel]).zip(&shares) {
+                let tone = share * tone[channel];
+                *read = predicted + kept * tone + PATTERN_SHARE * (*read - predicted - tone);
             }
         }
         self
@@ -181,7 +193,7 @@ impl Reading {
     pub(super) fn diffuse_loss(&self, decoded: &DecodedMaps, mask: &[f32]) -> (f32, Vec<f32>) {
         let squares = Squares { coarse: self.size, fine: decoded.size };
         let texels = self.size * self.size;
-        let shares: Vec<f32> = (0..texels).map(|index| squares.mean(mask, index)).collect();
+        let shares = squares.means(mask);
         let unit = 1.0 / (3.0 * shares.iter().sum::<f32>()).max(1.0);
         let mut loss = 0.0;
         let mut gradient = vec![0.0; decoded.diffuse.len()];
@@ -223,6 +235,11 @@ impl Squares {
         let step = fine / coarse;
         let corner = index / coarse * step * fine + index % coarse * step;
         (0..step * step).map(move |i| corner + i / step * fine + i % step)
+    }
+
+    /// The means of a fine plane over the squares of all coarse texels.
+    fn means(self, plane: &[f32]) -> Vec<f32> {
+        (0..self.coarse * self.coarse).map(|index| self.mean(plane, index)).collect()
     }
 
     /// The mean of a fine plane over the square of a coarse texel.
@@ -345,19 +362,29 @@ mod tests {
     #[test]
     fn readings_are_believed_as_far_as_they_contradict_the_prediction() {
         let read = reading();
+        // Squares of the left half are in the mask; there the offset is the tone's difference, and the checks cancel out.
+        let mask: Vec<f32> = (0..64).map(|texel| f32::from(u8::from(texel % 8 < 4))).collect();
+        let check = |index: usize| if (index / 4 + index).is_multiple_of(2) { 0.01 } else { -0.01 };
         let predicted = |offset: f32| {
-            let fine = |index: usize| read.diffuse[index / 64 * 16 + index % 64 / 16 * 4 + index % 8 / 2] + offset;
+            let fine = |texel: usize| {
+                let index = texel % 64 / 16 * 4 + texel % 8 / 2;
+                read.diffuse[texel / 64 * 16 + index] - offset - check(index)
+            };
             decoded((0..192).map(fine).collect())
         };
-        // A texel's error of all that it differs by: half of it at the doubt, next to nothing far from it.
-        for (difference, kept) in [(0.0, 0.0), (1e-3, 1.109_9e-6), (DOUBT, 0.5 * DOUBT), (0.3, 0.297_029_7)] {
-            let found = read.clone().contradicting(&predicted(-difference));
-            for (found, read) in found.diffuse.iter().zip(&read.diffuse) {
-                let from_prediction = found - (read - difference);
-                assert!((from_prediction - kept).abs() < 2e-6, "{difference}: {from_prediction} is not {kept}");
+        // Half of the tone's difference at the doubt, next to nothing far below it, and nearly all far from it.
+        for (offset, kept) in [(0.0, 0.0), (1e-3, 6.246_1e-7), (TONE_DOUBT, 0.5 * TONE_DOUBT), (0.3, 0.294_759_8)] {
+            let found = read.clone().contradicting(&predicted(offset), &mask);
+            for (place, (found, read)) in found.diffuse.iter().zip(&read.diffuse).enumerate() {
+                let index = place % 16;
+                let tone = if index % 4 < 2 { kept } else { PATTERN_SHARE * offset };
+                let expected = read - offset - check(index) + tone + PATTERN_SHARE * check(index);
+                assert!((found - expected).abs() < 2e-6, "{offset}: {found} is not {expected}");
             }
             assert_eq!((found.shape, found.diffuse_deviation), (read.shape.clone(), read.diffuse_deviation.clone()));
         }
+        let off = read.clone().contradicting(&predicted(0.1), &[0.0; 64]);
+        assert!(off.diffuse.iter().all(|value| value.is_finite()), "a head without skin has no tone");
     }
 
     #[test]

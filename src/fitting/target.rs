@@ -88,8 +88,8 @@ impl PhotoTarget {
     }
 
     /// With a reading that is held against what the model predicts of the albedo; see [`Reading::contradicting`].
-    pub(crate) fn with_prediction(self, prediction: &DecodedMaps) -> Self {
-        Self { reading: self.reading.map(|reading| reading.contradicting(prediction)), ..self }
+    pub(super) fn with_prediction(self, prediction: &DecodedMaps, mask: &[f32]) -> Self {
+        Self { reading: self.reading.map(|reading| reading.contradicting(prediction, mask)), ..self }
     }
 
     /// What the bundle's regressor reads of the person, where it has one.

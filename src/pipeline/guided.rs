@@ -167,7 +167,7 @@ impl GuidedSampling<'_> {
         let Ok(fit) = self.fitter.fit_landmarks(target, &unguided, LANDMARK_SHAPE_DEVIATION) else {
             return Ok((unguided, None));
         };
-        let target = &target.clone().with_prediction(&self.decoder.maps(&unguided, cancel)?);
+        let target = &self.fitter.hold_against(target, &self.decoder.maps(&unguided, cancel)?);
         let mut guide = Guide::new(self.fitter, target, fit, &unguided, GuidanceOptions::default());
         let guided = ((steps as f64 * GUIDED_PART).ceil() as usize).clamp(1, steps);
         let all = guidance.gradient_steps();
