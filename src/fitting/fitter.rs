@@ -88,9 +88,9 @@ impl Fitter {
         Ok(regressor.read_mirrored(&impression, face, cancel)?)
     }
 
-    /// A target whose reading is held against what the model predicts: as far as the two agree, it may as well be the
-    /// reading that errs.
-    pub fn hold_against(&self, target: &PhotoTarget, prediction: &DecodedMaps) -> PhotoTarget {
+    /// A target whose reading is held against the maps that the same bundle's decoder made of the model's prediction; see
+    /// [`Reading::contradicting`].
+    pub(crate) fn hold_against(&self, target: &PhotoTarget, prediction: &DecodedMaps) -> PhotoTarget {
         target.clone().with_prediction(prediction, &self.head.mask)
     }
 
