@@ -43,11 +43,11 @@ mod tests {
     fn the_curves_are_inverse_and_their_slopes_those_of_differences() {
         for value in [0.001, 0.01, 0.04, 0.2, 0.5, 0.9, 1.3_f32] {
             assert!((srgb(linear(value)) - value).abs() < 1e-5, "{value}");
-            let step = 1e-3 * value;
+            let step = 1e-2 * value;
             let difference = (linear(value + step) - linear(value - step)) / (2.0 * step);
-            assert!((linear_slope(value) / difference - 1.0).abs() < 1e-2, "{value}");
+            assert!((linear_slope(value) / difference - 1.0).abs() < 1e-3, "{value}");
             let difference = (srgb(value + step) - srgb(value - step)) / (2.0 * step);
-            assert!((srgb_slope(value) / difference - 1.0).abs() < 1e-2, "{value}");
+            assert!((srgb_slope(value) / difference - 1.0).abs() < 1e-3, "{value}");
         }
         // A value of the standard's table: 50 % grey is 21.4 % of the light.
         assert!((linear(0.5) - 0.214_041).abs() < 1e-5);

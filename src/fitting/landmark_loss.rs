@@ -96,12 +96,12 @@ mod tests {
             points.into_iter().map(|point| fit.pose.apply(point)).collect()
         };
         // Errors that the network explains, and larger ones.
-        for pixels in [2.0, 6.0] {
-            let shift = |i: usize| Vec2::new((i as f32).sin(), (1.3 * i as f32).cos()) * pixels;
+        for pixels in [1.3, 4.0] {
+            let shift = |i: usize| Vec2::new(1.0 + (i as f32).sin(), 0.7 + (1.3 * i as f32).cos()) * pixels;
             let aim: Vec<Vec2> =
                 views(&fit).into_iter().enumerate().map(|(i, point)| fit.camera.project(point) + shift(i)).collect();
             let (loss, gradients) = landmark_loss(&head, &fit, &views(&fit), &aim, DEVIATION);
-            assert!(loss > 1e-3 && (loss < UNEXPLAINED / 3.0) == (pixels < 4.0), "{loss}");
+            assert!(loss > 1e-3 && (loss < UNEXPLAINED / 3.0) == (pixels < 3.0), "{loss}");
             let whole: Vec3 = gradients.iter().sum();
             for axis in 0..3 {
                 let moved = |step: f32| {
@@ -109,10 +109,12 @@ mod tests {
                     moved.pose.translation[axis] += step;
                     f64::from(landmark_loss(&head, &moved, &views(&moved), &aim, DEVIATION).0)
                 };
-                let step = 2e-5 * pixels;
-                let difference = (moved(step) - moved(-step)) / f64::from(2.0 * step);
+                let difference = |step: f32| (moved(step) - moved(-step)) / f64::from(2.0 * step);
+                // Of fourth order: steps that rounding does not spoil are long for a loss so steep.
+                let step = 5e-5 * pixels;
+                let expected = (4.0 * difference(step) - difference(2.0 * step)) / 3.0;
                 let found = f64::from(whole[axis]);
-                assert!((difference / found - 1.0).abs() < 1e-2, "{pixels}, {axis}: {difference} is not {found}");
+                assert!((expected / found - 1.0).abs() < 1e-3, "{pixels}, {axis}: {found} is not {expected}");
             }
         }
     }
