@@ -37,7 +37,7 @@ pub struct LossWeights {
     pub shape_regression: f32,
     /// Mean squared distance of the diffuse albedo of the whole head, hair on the scalp included, from what the regressor
     /// reads, likewise. 500, far fewer than there are texels: it errs over whole regions. It holds against what recognition
-    /// would paint on the skin, which makes the albedo worse of those whom the model meets well without guidance.
+    /// would paint on the skin: that harms most those whose albedo the model meets well without guidance.
     pub albedo_regression: f32,
     /// Squared distance of the latents from the model's prediction, in squared deviations of the prediction. 1: it is the
     /// prior as it is.
