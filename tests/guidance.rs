@@ -9,7 +9,7 @@ use bevy_fitdiff::{
     diffusion::{DecodedMaps, Decoder, DecoderGradient, LatentLayout, Latents, NoiseSource},
     face::{FaceAnalyser, FaceChoice, Identity},
     fitting::{
-        Fitter, FittingHead, HeadPose, PhotoFit,
+        Fitter, FittingHead, HeadPose, LossNetwork, PhotoFit,
         render::{Rays, ShLight, View},
     },
     pipeline::{AvatarData, GenerateOptions, GenerateRequest, Guidance, Pipeline, RecipeSource, Source},
@@ -277,4 +277,53 @@ fn gradients_of_the_decoders_are_those_of_differences() {
     let found = dot(&gradient.shape(&latents, &weights, &cancel).unwrap(), direction.shape());
     let difference = (value(1.0) - value(-1.0)) / 2.0;
     assert!((found / difference - 1.0).abs() < 1e-3, "{found} is not {difference}");
+}
+
+/// How the losses of a chip change along directions, by differences in double precision.
+#[derive(Deserialize)]
+struct Slopes {
+    losses: [f64; 2],
+    directions: Vec<Slope>,
+}
+
+#[derive(Deserialize)]
+struct Slope {
+    waves: f32,
+    slopes: [f64; 2],
+}
+
+#[test]
+fn gradients_of_the_recogniser_are_those_of_differences() {
+    let (runtime, bundle, cancel) = (runtime(), bundle(), CancelToken::default());
+    let mut network = LossNetwork::load(&bundle, &runtime, bundle.manifest().generator.as_ref().unwrap()).unwrap();
+    let text = std::fs::read_to_string(repository().join("tests/reference/recogniser.json")).unwrap();
+    let expected: Slopes = serde_json::from_str(&text).unwrap();
+    let side = network.side();
+    // Pictures and directions as in recogniser.py.
+    let pixels = |value: &dyn Fn(f32, f32, usize, f32) -> f32| -> Vec<Vec3> {
+        let place = |index: usize| index as f32 / side as f32;
+        let pixel = |i: usize| Vec3::from([0.0, 1.0, 2.0].map(|c| value(place(i % side), place(i / side), i, c)));
+        (0..side * side).map(pixel).collect()
+    };
+    let picture = |salt: f32| {
+        pixels(&|x, y, i, c| {
+            let smooth = (5.0 * x + 2.0 * c + salt).sin() * (4.0 * y - salt).cos();
+            0.5 + 0.3 * smooth + 0.05 * (((7919 * i + 389 * c as usize) % 1009) as f32 / 1009.0 - 0.5)
+        })
+    };
+    let person = network.look_at(&picture(3.1), &cancel).unwrap();
+    for which in 0..2 {
+        let mut weights = [0.0; 2];
+        weights[which] = 1.0;
+        let found = network.loss(&picture(1.0), &person, weights, &cancel).unwrap();
+        let loss = f64::from([found.identity, found.perceptual][which]);
+        assert!((loss / expected.losses[which] - 1.0).abs() < 1e-4, "{loss} is not {}", expected.losses[which]);
+        let size = found.gradient.iter().map(|gradient| f64::from(gradient.length_squared())).sum::<f64>().sqrt();
+        for Slope { waves, slopes } in &expected.directions {
+            let direction = pixels(&|x, y, _, c| (waves * (x + 0.7 * y) + c).sin());
+            let slope: f64 = found.gradient.iter().zip(&direction).map(|(a, b)| f64::from(a.dot(*b))).sum();
+            let error = (slope - slopes[which]).abs() / size;
+            assert!(error < 1e-3, "{waves}: {slope} is not {}, of a gradient of {size}", slopes[which]);
+        }
+    }
 }

@@ -6,14 +6,11 @@
 use bevy::math::{EulerRot, Quat, Vec2, Vec3};
 
 use super::{
-    Camera, FittingHead, HeadPose, Impression, LossNetwork, colour,
+    Camera, FittingHead, HeadPose, LossNetwork, colour,
     render::{Gradients, PartLook, ShLight, SurfaceMaps, View},
     target::chip_view,
 };
-use crate::{
-    face::FaceLandmarks,
-    runtime::{CancelToken, RuntimeError},
-};
+use crate::face::FaceLandmarks;
 
 /// Largest turn to a side and largest nod, in radians: as far as heads in selfies do.
 const TURN: [f32; 2] = [0.42, 0.3];
@@ -56,18 +53,26 @@ impl Elsewhere {
         Self { rotation, light }
     }
 
-    /// Squared distance of the embeddings of the person and of a head with these vertices, maps and looks as it is seen here, and
-    /// its gradient by vertices and maps, times `weight`.
-    pub fn loss(
+    /// The recogniser's view of the turned head.
+    pub fn view(&self, head: &FittingHead, vertices: &[Vec3], network: &LossNetwork) -> View {
+        let (distance, focal) = CAMERA;
+        let camera = Camera { focal, centre: Vec2::ZERO };
+        let pose = HeadPose { rotation: self.rotation, translation: Vec3::new(0.0, 0.0, -distance) };
+        let points = head.template.landmark_positions(vertices);
+        let points = points.into_iter().map(|point| camera.project(pose.apply(point)).extend(0.0)).collect();
+        let placement = network.placement(&FaceLandmarks { points, presence: 1.0 });
+        chip_view(&placement, network.side(), &camera, &pose, SUPERSAMPLING)
+    }
+
+    /// What `judge` makes of the chip of a head with these vertices, maps and looks, and the gradient by them. It is given the
+    /// chip as `view` shows it, sRGB of 0 to 1, and returns a loss and its gradient by the chip. The view counts as a constant.
+    pub fn loss<E>(
         &self,
         head: &FittingHead,
         (vertices, maps, looks): (&[Vec3], &SurfaceMaps, &[PartLook]),
-        network: &mut LossNetwork,
-        person: &Impression,
-        weight: f32,
-        cancel: &CancelToken,
-    ) -> Result<(f32, Gradients), RuntimeError> {
-        let view = self.view(head, vertices, network);
+        view: View,
+        judge: impl FnOnce(&[Vec3]) -> Result<(f32, Vec<Vec3>), E>,
+    ) -> Result<(f32, Gradients), E> {
         let geometry = head.geometry.moved(&head.surface, vertices.to_vec());
         let scene = head.scene(&geometry, maps, looks, self.light, view);
         let visibility = scene.visibility();
@@ -79,91 +84,109 @@ impl Elsewhere {
             .map(|(colour, coverage)| (*colour + (1.0 - coverage) * BACKGROUND).max(Vec3::ZERO))
             .collect();
         let chip: Vec<Vec3> = linear.iter().map(|linear| colour::to_srgb(*linear).min(Vec3::ONE)).collect();
-        let seen = network.loss(&chip, person, [weight, 0.0], cancel)?;
+        let (loss, by_chip) = judge(&chip)?;
         let seed: Vec<Vec3> = linear
             .iter()
-            .zip(&seen.gradient)
+            .zip(&by_chip)
             .map(|(linear, gradient)| {
                 let slope = linear.to_array().map(|value| if value < 1.0 { colour::srgb_slope(value) } else { 0.0 });
                 Vec3::from_array(slope) * *gradient
             })
             .collect();
-        Ok((seen.identity, scene.gradients(&visibility, &seed)))
-    }
-
-    /// The recogniser's view of the turned head.
-    fn view(&self, head: &FittingHead, vertices: &[Vec3], network: &LossNetwork) -> View {
-        let (distance, focal) = CAMERA;
-        let camera = Camera { focal, centre: Vec2::ZERO };
-        let pose = HeadPose { rotation: self.rotation, translation: Vec3::new(0.0, 0.0, -distance) };
-        let points = head.template.landmark_positions(vertices);
-        let points = points.into_iter().map(|point| camera.project(pose.apply(point)).extend(0.0)).collect();
-        let placement = network.placement(&FaceLandmarks { points, presence: 1.0 });
-        chip_view(&placement, network.side(), &camera, &pose, SUPERSAMPLING)
+        Ok((loss, scene.gradients(&visibility, &seed)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{convert::Infallible, sync::Arc};
 
     use super::*;
     use crate::{
         bundle::Bundle,
-        fitting::UNKNOWN_IRIS,
+        fitting::{UNKNOWN_IRIS, slope::assert_slope},
         runtime::{Runtime, RuntimeOptions},
     };
 
     /// Side of the maps in texels.
     const SIZE: usize = 64;
 
-    fn maps(step: f32) -> SurfaceMaps {
-        let wave = |texel: usize, channel: usize| ((texel * 7 + channel) as f32 * 0.37).sin();
-        let texel = |i: usize| std::array::from_fn(|channel| 0.3 + 0.1 * wave(i, channel) + step * along(i, channel));
+    /// A number between -1 and 1 that changes slowly over the texels.
+    fn wave(texel: usize, salt: f32) -> f32 {
+        ((texel % SIZE) as f32 * 0.11 + salt).cos() * ((texel / SIZE) as f32 * 0.09 + 0.3 * salt).sin()
+    }
+
+    fn maps() -> SurfaceMaps {
+        let texels = 0..SIZE * SIZE;
+        let value = |texel: usize, salt: usize, middle: f32, size: f32| middle + size * wave(7 * texel, salt as f32);
         SurfaceMaps {
             size: SIZE,
-            diffuse: (0..SIZE * SIZE).map(texel).collect(),
-            specular: vec![0.03; SIZE * SIZE],
-            normals: vec![[0.0, 0.0, 1.0]; SIZE * SIZE],
+            diffuse: texels.clone().map(|i| std::array::from_fn(|c| value(i, c, 0.3, 0.1))).collect(),
+            specular: texels.clone().map(|i| value(i, 3, 0.03, 0.01)).collect(),
+            normals: texels.map(|i| [value(i, 4, 0.0, 0.1), value(i, 5, 0.0, 0.1), 1.0]).collect(),
         }
     }
 
-    /// A smooth direction in which the albedo is changed.
-    fn along(texel: usize, channel: usize) -> f32 {
-        ((texel % SIZE) as f32 * 0.11 + channel as f32).cos() * ((texel / SIZE) as f32 * 0.09).sin()
+    /// A loss that is smooth in the chip's pixels, and its gradient by them.
+    fn smooth_loss(chip: &[Vec3], side: usize) -> (f64, Vec<Vec3>) {
+        let weight = |pixel: usize| {
+            let (x, y) = ((pixel % side) as f32 / side as f32, (pixel / side) as f32 / side as f32);
+            Vec3::new(1.0, 0.7, -0.4) * (1.0 + 0.5 * (9.0 * x - 4.0 * y).sin())
+        };
+        let pixels = chip.iter().enumerate();
+        let loss = pixels.clone().map(|(pixel, colour)| f64::from((weight(pixel) * *colour).dot(*colour))).sum();
+        (loss, pixels.map(|(pixel, colour)| 2.0 * weight(pixel) * *colour).collect())
     }
 
+    /// The gradient by vertices is the renderer's as it is, and is tested there.
     #[test]
-    fn the_gradient_by_the_albedo_is_that_of_differences() {
+    fn gradients_by_maps_are_those_of_differences() {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap();
         let runtime = Runtime::new(RuntimeOptions::default()).unwrap();
         let generator = bundle.manifest().generator.as_ref().unwrap();
-        let mut network = LossNetwork::load(&bundle, &runtime, generator).unwrap();
+        let network = LossNetwork::load(&bundle, &runtime, generator).unwrap();
         let head = FittingHead::new(Arc::new(bundle.load_head().unwrap()), SIZE);
-        let cancel = CancelToken::default();
-        let side = network.side();
-        let photo: Vec<Vec3> = (0..side * side).map(|i| Vec3::splat(0.3 + 0.2 * (i as f32 * 0.01).sin())).collect();
-        let photo = network.look_at(&photo, &cancel).unwrap();
         let elsewhere = Elsewhere::new(3, &ShLight::constant(Vec3::splat(0.8)));
-        let vertices = &head.template.positions;
         let looks = head.looks(UNKNOWN_IRIS);
-        let mut loss = |step: f32| {
-            elsewhere.loss(&head, (vertices, &maps(step), &looks), &mut network, &photo, 1.0, &cancel).unwrap()
+        let vertices = &head.template.positions;
+        let view = elsewhere.view(&head, vertices, &network);
+        let evaluate = |maps: &SurfaceMaps| {
+            let mut loss = 0.0;
+            let judge = |chip: &[Vec3]| {
+                let (value, gradient) = smooth_loss(chip, network.side());
+                loss = value;
+                Ok::<_, Infallible>((value as f32, gradient))
+            };
+            let Ok((_, gradients)) = elsewhere.loss(&head, (vertices, maps, &looks), view, judge);
+            (loss, gradients)
         };
-        let found: f64 = loss(0.0)
-            .1
-            .diffuse
-            .iter()
-            .enumerate()
-            .map(|(texel, gradient)| {
-                (0..3).map(|channel| f64::from(gradient[channel] * along(texel, channel))).sum::<f64>()
-            })
-            .sum();
-        // Small enough to cross few of the network's kinks.
-        let step = 2.5e-4;
-        let difference = f64::from(loss(step).0 - loss(-step).0) / f64::from(2.0 * step);
-        assert!(difference.abs() > 1e-3, "the direction matters: {difference}");
-        assert!((found / difference - 1.0).abs() < 0.02, "{found} is not {difference}");
+        let check = |what: &str, found: f32, step: f32, change: &dyn Fn(&mut SurfaceMaps, f32)| {
+            assert!(found.abs() > 1e-2, "the direction matters: {found}");
+            assert_slope(what, found, found.abs(), step, |step| {
+                let mut maps = maps();
+                change(&mut maps, step);
+                evaluate(&maps).0
+            });
+        };
+        let (_, gradients) = evaluate(&maps());
+        let along = |texel: usize, channel: usize| wave(texel, channel as f32);
+        let product = |gradient: &[f32], channels: usize| {
+            let terms = gradient.iter().enumerate();
+            terms.map(|(i, gradient)| f64::from(gradient * along(i / channels, i % channels))).sum::<f64>() as f32
+        };
+        let shift = |values: &mut [f32], channels: usize, step: f32| {
+            let values = values.iter_mut().enumerate();
+            values.for_each(|(i, value)| *value += step * along(i / channels, i % channels));
+        };
+        check("diffuse", product(gradients.diffuse.as_flattened(), 3), 0.02, &|maps, step| {
+            shift(maps.diffuse.as_flattened_mut(), 3, step);
+        });
+        check("specular", product(&gradients.specular, 1), 0.005, &|maps, step| {
+            shift(&mut maps.specular, 1, step);
+        });
+        check("normals", product(gradients.normals.as_flattened(), 3), 0.02, &|maps, step| {
+            shift(maps.normals.as_flattened_mut(), 3, step);
+        });
     }
 
     #[test]

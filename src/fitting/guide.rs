@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diffusion::{DecodedMaps, Decoder, DiffusionError, Latents},
-    runtime::CancelToken,
+    runtime::{CancelToken, RuntimeError},
 };
 
 /// Pixels of the chip next to the face's outline that are left out of gradients: these do not see outlines move.
@@ -240,8 +240,13 @@ impl<'a> Guide<'a> {
         let mut elsewhere = 0.0;
         if weights.elsewhere > 0.0 {
             // At rest: what is seen from there tells nothing of the photo's expression.
-            let (view, face) = (Elsewhere::new(self.next, &self.light), (vertices, &textures, &self.looks[..]));
-            let (loss, other) = view.loss(head, face, network, &target.person, weights.elsewhere, cancel)?;
+            let place = Elsewhere::new(self.next, &self.light);
+            let view = place.view(head, vertices, network);
+            let judge = |chip: &[Vec3]| {
+                let seen = network.loss(chip, &target.person, [weights.elsewhere, 0.0], cancel)?;
+                Ok::<_, RuntimeError>((seen.identity, seen.gradient))
+            };
+            let (loss, other) = place.loss(head, (vertices, &textures, &self.looks), view, judge)?;
             elsewhere = loss;
             add(gradients.diffuse.as_flattened_mut(), other.diffuse.as_flattened());
             add(gradients.normals.as_flattened_mut(), other.normals.as_flattened());

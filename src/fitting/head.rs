@@ -245,6 +245,7 @@ fn planes(texels: &[[f32; 3]]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{bundle::Bundle, fitting::slope::assert_slope};
 
     #[test]
     fn means_of_boxes_are_those_of_their_texels() {
@@ -258,6 +259,49 @@ mod tests {
         for (index, mean) in mean.iter().enumerate() {
             assert!((mean - direct(index as i32 % 7, index as i32 / 7)).abs() < 1e-4, "{index}");
         }
+    }
+
+    #[test]
+    fn gradients_by_decoded_maps_are_those_of_differences() {
+        let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/base")).unwrap();
+        let maps = &bundle.manifest().generator.as_ref().unwrap().maps;
+        let wave = |i: usize, salt: f32| (i as f32 * 1.7 + salt).sin();
+        let values = |count: usize, salt: f32, [low, high]: [f32; 2]| -> Vec<f32> {
+            (0..count).map(|i| low + (high - low) * (0.5 + 0.4 * wave(i, salt))).collect()
+        };
+        let mut decoded = DecodedMaps {
+            size: 2,
+            diffuse: values(12, 0.0, [0.0, 1.0]),
+            specular: values(4, 1.0, maps.specular.range),
+            normals: values(12, 2.0, [-1.0, 1.0]),
+        };
+        // Beyond their ranges.
+        (decoded.diffuse[3], decoded.diffuse[7], decoded.specular[2]) = (-0.2, 1.3, 2.0 * maps.specular.range[1]);
+        let seeds = |salt: f32| -> Vec<[f32; 3]> {
+            (0..4).map(|texel| std::array::from_fn(|channel| wave(3 * texel + channel, salt))).collect()
+        };
+        let (diffuse, specular, normals) = (seeds(3.0), (0..4).map(|i| wave(i, 4.0)).collect::<Vec<_>>(), seeds(5.0));
+        let loss = |decoded: &DecodedMaps| -> f64 {
+            let found = surface_maps(maps, decoded);
+            let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            product(found.diffuse.as_flattened(), diffuse.as_flattened())
+                + product(&found.specular, &specular)
+                + product(found.normals.as_flattened(), normals.as_flattened())
+        };
+        let gradient = decoded_gradient(maps, &decoded, &diffuse, &specular, &normals);
+        let check = |what: &str, found: &[f32], step: f32, of: fn(&mut DecodedMaps) -> &mut Vec<f32>| {
+            for (index, &found) in found.iter().enumerate() {
+                assert_slope(what, found, found.abs(), step, |step| {
+                    let mut decoded = decoded.clone();
+                    of(&mut decoded)[index] += step;
+                    loss(&decoded)
+                });
+            }
+        };
+        check("diffuse", &gradient.diffuse, 0.01, |decoded| &mut decoded.diffuse);
+        check("specular", &gradient.specular, 0.002, |decoded| &mut decoded.specular);
+        check("normals", &gradient.normals, 0.1, |decoded| &mut decoded.normals);
+        assert_eq!([gradient.diffuse[3], gradient.diffuse[7], gradient.specular[2]], [0.0; 3], "held at their ends");
     }
 
     #[test]

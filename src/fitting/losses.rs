@@ -173,7 +173,7 @@ pub(super) fn eroded(values: &[f32], side: usize, radius: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fitting::target::tests::target;
+    use crate::fitting::{slope::assert_slope, target::tests::target};
 
     /// Colours between dark and bright, different from pixel to pixel.
     fn colours(count: usize, salt: f32) -> Vec<Vec3> {
@@ -215,16 +215,11 @@ mod tests {
         let gradient = composite.seed(&composite.photometric(&target, &weights).1, &chip_seed, &weights);
         for (pixel, gradient) in gradient.iter().enumerate() {
             for (channel, &found) in gradient.to_array().iter().enumerate() {
-                let moved = |step: f32| {
+                assert_slope("colour", found, gradient.length(), 4e-3, |step| {
                     let mut moved = rendering.clone();
                     moved.colour[pixel][channel] += step;
                     loss(&moved)
-                };
-                let difference = |step: f32| (moved(step) - moved(-step)) / f64::from(2.0 * step);
-                // Of fourth order.
-                let expected = (4.0 * difference(4e-3) - difference(8e-3)) / 3.0;
-                let found = f64::from(found);
-                assert!((expected - found).abs() < 1e-3 * found.abs() + 1e-4, "{pixel}: {found} is not {expected}");
+                });
             }
         }
     }

@@ -39,6 +39,8 @@ mod recogniser;
 mod regressor;
 pub mod render;
 mod similarity;
+#[cfg(test)]
+mod slope;
 mod target;
 
 pub use camera::{Camera, HeadPose};

@@ -266,6 +266,7 @@ mod tests {
     use bevy::math::Quat;
 
     use super::*;
+    use crate::fitting::slope::assert_slope;
 
     fn wave(count: usize, salt: f32) -> Vec<f32> {
         (0..count).map(|i| 0.5 + 0.2 * (i as f32 * salt).sin()).collect()
@@ -319,14 +320,13 @@ mod tests {
         let (reading, shape) = (reading(), wave(5, 2.3));
         let (loss, gradient) = reading.shape_loss(&shape);
         assert!(loss > 0.0);
+        let size = gradient.iter().map(|slope| slope * slope).sum::<f32>().sqrt();
         for (index, found) in gradient.into_iter().enumerate() {
-            let moved = |step: f32| {
+            assert_slope("shape", found, size, 0.1, |step| {
                 let mut shape = shape.clone();
                 shape[index] += step;
-                reading.shape_loss(&shape).0
-            };
-            let difference = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-            assert!((difference - found).abs() < 1e-3 * found.abs() + 1e-4, "{index}: {difference} is not {found}");
+                reading.shape_loss(&shape).0.into()
+            });
         }
     }
 
@@ -336,13 +336,12 @@ mod tests {
         let mask: Vec<f32> = (0..64).map(|texel| if texel % 8 < 5 { 1.0 } else { 0.0 }).collect();
         let (_, gradient) = reading.diffuse_loss(&decoded(diffuse.clone()), &mask);
         for index in (0..192).step_by(7) {
-            let moved = |step: f32| {
+            let found = gradient[index];
+            assert_slope("albedo", found, found.abs(), 0.5, |step| {
                 let mut diffuse = diffuse.clone();
                 diffuse[index] += step;
-                reading.diffuse_loss(&decoded(diffuse), &mask).0
-            };
-            let (difference, found) = ((moved(2e-2) - moved(-2e-2)) / 4e-2, gradient[index]);
-            assert!((difference - found).abs() < 1e-3 * found.abs() + 1e-5, "{index}: {difference} is not {found}");
+                reading.diffuse_loss(&decoded(diffuse), &mask).0.into()
+            });
         }
         assert_eq!(gradient[6], 0.0, "a square off the mask");
     }

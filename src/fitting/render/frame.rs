@@ -111,6 +111,7 @@ impl Mapped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fitting::slope::assert_slope;
 
     #[test]
     fn the_map_turns_towards_tangent_and_bitangent() {
@@ -137,14 +138,14 @@ mod tests {
                     parts[part] += offset * axis;
                     parts
                 };
-                let difference = |value: &dyn Fn([Vec3; 3]) -> f32| (value(moved(1e-2)) - value(moved(-1e-2))) / 2e-2;
-                let expected =
-                    difference(&|[normal, tangent, map]| Frame::mapped(normal, tangent, -1.0, map).normal.dot(seed));
-                let found = gradient[part].dot(axis);
-                assert!((found - expected).abs() < 1e-3, "{found} is not {expected} of {part} along {axis}");
+                assert_slope("mapped", gradient[part].dot(axis), gradient[part].length(), 1e-2, |offset| {
+                    let [normal, tangent, map] = moved(offset);
+                    Frame::mapped(normal, tangent, -1.0, map).normal.dot(seed).into()
+                });
                 if part == 0 {
-                    let expected = difference(&|[normal, ..]| Frame::smooth(normal).normal.dot(seed));
-                    assert!((plain.dot(axis) - expected).abs() < 1e-3, "{plain} is not {expected} along {axis}");
+                    assert_slope("smooth", plain.dot(axis), plain.length(), 1e-2, |offset| {
+                        Frame::smooth(moved(offset)[0]).normal.dot(seed).into()
+                    });
                 }
             }
         }

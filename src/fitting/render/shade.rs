@@ -164,6 +164,7 @@ fn add_to_light(light: &mut [Vec3; sh::COUNT], seed: Vec3, basis: &[f32; sh::COU
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fitting::slope::assert_slope;
 
     /// A generic light that stays above 0.
     fn light() -> ShLight {
@@ -231,32 +232,30 @@ mod tests {
         let (normal, to_camera) = (Vec3::new(0.3, -0.5, 0.8).normalize(), Vec3::new(-0.1, 0.2, 1.0).normalize());
         let material = Material { diffuse: Vec3::new(0.6, 0.4, 0.3), specular: Some(0.05) };
         let light = light();
-        let value = |light: &ShLight, material: Material, normal: Vec3| {
-            Lighting::new(light, 0.3).reflect(material, normal.normalize(), to_camera).colour.dot(seed)
-        };
-        let close = |found: f32, plus: f32, minus: f32| {
-            let expected = (plus - minus) / 2e-2;
-            assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{found} is not {expected}");
+        let value = |light: &ShLight, material: Material, normal: Vec3| -> f64 {
+            Lighting::new(light, 0.3).reflect(material, normal.normalize(), to_camera).colour.dot(seed).into()
         };
         let lighting = Lighting::new(&light, 0.3);
         let mut by_light = [Vec3::ZERO; sh::COUNT];
         let gradient = lighting.gradient(&lighting.reflect(material, normal, to_camera), seed, &mut by_light);
+        let by_normal = gradient.normal - normal * normal.dot(gradient.normal);
         for axis in Vec3::AXES {
-            let moved = |offset: f32| value(&light, material, normal + offset * axis);
-            close((gradient.normal - normal * normal.dot(gradient.normal)).dot(axis), moved(1e-2), moved(-1e-2));
-            let moved =
-                |offset: f32| value(&light, Material { diffuse: material.diffuse + offset * axis, ..material }, normal);
-            close(gradient.diffuse.dot(axis), moved(1e-2), moved(-1e-2));
+            assert_slope("normal", by_normal.dot(axis), by_normal.length(), 1e-2, |offset| {
+                value(&light, material, normal + offset * axis)
+            });
+            assert_slope("diffuse", gradient.diffuse.dot(axis), gradient.diffuse.length(), 1e-2, |offset| {
+                value(&light, Material { diffuse: material.diffuse + offset * axis, ..material }, normal)
+            });
             for (index, found) in by_light.iter().enumerate() {
-                let moved = |offset: f32| {
+                assert_slope("light", found.dot(axis), found.length(), 0.1, |offset| {
                     let mut light = light;
                     light.0[index] += offset * axis;
                     value(&light, material, normal)
-                };
-                close(found.dot(axis), moved(1e-2), moved(-1e-2));
+                });
             }
         }
-        let moved = |offset: f32| value(&light, Material { specular: Some(0.05 + offset), ..material }, normal);
-        close(gradient.specular, moved(1e-2), moved(-1e-2));
+        assert_slope("specular", gradient.specular, gradient.specular.abs(), 1e-2, |offset| {
+            value(&light, Material { specular: Some(0.05 + offset), ..material }, normal)
+        });
     }
 }

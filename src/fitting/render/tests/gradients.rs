@@ -3,9 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-
-/// Largest relative error of a derivative.
-const TOLERANCE: f64 = 1e-3;
+use crate::fitting::slope::assert_slope;
 
 /// Pixels that see a triangle under a smaller cosine do not count, and neither do those that see one whose corners'
 /// normals differ by a smaller cosine. At outlines and in creases a small step takes a sample that keeps to its triangle
@@ -52,19 +50,13 @@ impl Trial {
     }
 
     /// Compares a derivative with differences of the loss of scenes that are changed by a multiple of `step`.
-    fn check(&self, what: &str, found: f64, step: f32, change: impl Fn(&mut Stage, f32)) {
+    fn check(&self, what: &str, found: f32, step: f32, change: impl Fn(&mut Stage, f32)) {
         self.check_part(what, found, found.abs(), step, change);
     }
 
     /// The same for a part of a gradient that has this `size` as a whole.
-    fn check_part(&self, what: &str, found: f64, size: f64, step: f32, change: impl Fn(&mut Stage, f32)) {
-        let difference = |step: f32| {
-            (self.loss(|stage| change(stage, step)) - self.loss(|stage| change(stage, -step))) / (2.0 * f64::from(step))
-        };
-        // Of fourth order.
-        let expected = (4.0 * difference(step) - difference(2.0 * step)) / 3.0;
-        let error = (found - expected).abs() / size;
-        assert!(error <= TOLERANCE, "{what}: {found} is not {expected}, the error is {error}");
+    fn check_part(&self, what: &str, found: f32, size: f32, step: f32, change: impl Fn(&mut Stage, f32)) {
+        assert_slope(what, found, size, step, |step| self.loss(|stage| change(stage, step)));
     }
 
     fn move_vertices(&self, stage: &mut Stage, offset: impl Fn(usize) -> Vec3) {
@@ -98,12 +90,12 @@ fn some_large(sizes: impl Iterator<Item = f32>) -> [usize; 3] {
     [10, 100, 1000].map(|place| sizes[place].0)
 }
 
-fn dot(gradient: &[Vec3], direction: &[Vec3]) -> f64 {
-    gradient.iter().zip(direction).map(|(a, b)| a.as_dvec3().dot(b.as_dvec3())).sum()
+fn dot(gradient: &[Vec3], direction: &[Vec3]) -> f32 {
+    gradient.iter().zip(direction).map(|(a, b)| a.as_dvec3().dot(b.as_dvec3())).sum::<f64>() as f32
 }
 
-fn product(gradient: &[f32], direction: &[f32]) -> f64 {
-    gradient.iter().zip(direction).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+fn product(gradient: &[f32], direction: &[f32]) -> f32 {
+    gradient.iter().zip(direction).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
 }
 
 fn vectors(values: &[[f32; 3]]) -> Vec<Vec3> {
@@ -127,7 +119,7 @@ fn those_by_the_diffuse_map_are_differences() {
     });
     for texel in some_large(gradient.iter().map(|texel| texel.length())) {
         for (channel, found) in gradient[texel].to_array().into_iter().enumerate() {
-            TRIAL.check("diffuse texel", found.into(), 0.1, |stage, step| {
+            TRIAL.check("diffuse texel", found, 0.1, |stage, step| {
                 stage.maps.diffuse[texel][channel] += step;
             });
         }
@@ -143,7 +135,7 @@ fn those_by_the_specular_map_are_differences() {
         stage.maps.specular.iter_mut().zip(&direction).for_each(|(texel, &way)| *texel += step * way);
     });
     for texel in some_large(gradient.iter().copied()) {
-        TRIAL.check("specular texel", gradient[texel].into(), 0.1, |stage, step| stage.maps.specular[texel] += step);
+        TRIAL.check("specular texel", gradient[texel], 0.1, |stage, step| stage.maps.specular[texel] += step);
     }
 }
 
@@ -157,7 +149,7 @@ fn those_by_the_normal_map_are_differences() {
     });
     for texel in some_large(gradient.iter().map(|texel| texel.length())) {
         for (channel, found) in gradient[texel].to_array().into_iter().enumerate() {
-            TRIAL.check("normal texel", found.into(), 0.02, |stage, step| {
+            TRIAL.check("normal texel", found, 0.02, |stage, step| {
                 stage.maps.normals[texel][channel] += step;
             });
         }
@@ -180,7 +172,7 @@ fn those_by_the_vertices_are_differences() {
     }
     for vertex in some_large(gradient.iter().map(|gradient| gradient.length())) {
         for axis in Vec3::AXES {
-            let (found, size) = (gradient[vertex].dot(axis).into(), gradient[vertex].length().into());
+            let (found, size) = (gradient[vertex].dot(axis), gradient[vertex].length());
             TRIAL.check_part("vertex", found, size, STEP, |stage, step| {
                 TRIAL.move_vertices(stage, |index| if index == vertex { step * axis } else { Vec3::ZERO });
             });
@@ -191,10 +183,10 @@ fn those_by_the_vertices_are_differences() {
 #[test]
 fn those_by_the_pose_are_differences() {
     for axis in Vec3::AXES {
-        TRIAL.check("rotation", TRIAL.gradients.rotation.dot(axis).into(), 2e-4, |stage, step| {
+        TRIAL.check("rotation", TRIAL.gradients.rotation.dot(axis), 2e-4, |stage, step| {
             stage.view.rotation = Quat::from_scaled_axis(step * axis) * stage.view.rotation;
         });
-        TRIAL.check("translation", TRIAL.gradients.translation.dot(axis).into(), STEP, |stage, step| {
+        TRIAL.check("translation", TRIAL.gradients.translation.dot(axis), STEP, |stage, step| {
             stage.view.translation += step * axis;
         });
     }
@@ -204,7 +196,7 @@ fn those_by_the_pose_are_differences() {
 fn those_by_the_light_are_differences() {
     for index in 0..sh::COUNT {
         for axis in Vec3::AXES {
-            TRIAL.check("light", TRIAL.gradients.light[index].dot(axis).into(), 0.02, |stage, step| {
+            TRIAL.check("light", TRIAL.gradients.light[index].dot(axis), 0.02, |stage, step| {
                 stage.light.0[index] += step * axis;
             });
         }
@@ -227,7 +219,7 @@ fn those_by_the_expression_are_differences() {
     let mut order: Vec<usize> = (0..gradient.len()).collect();
     order.sort_by(|&a, &b| gradient[b].abs().total_cmp(&gradient[a].abs()));
     for &shape in &order[..8] {
-        TRIAL.check(&TRIAL.head.blendshapes[shape].name, gradient[shape].into(), 1e-3, |stage, step| {
+        TRIAL.check(&TRIAL.head.blendshapes[shape].name, gradient[shape], 1e-3, |stage, step| {
             let mut weights = vec![0.0; gradient.len()];
             weights[shape] = step;
             pose(stage, &weights);
