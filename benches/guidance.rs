@@ -68,15 +68,17 @@ struct Photographed {
 
 /// What is measured of an avatar. Identity distances are of the avatar in the pose of a second photo and in a light of its
 /// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. Aligned and less
-/// its mean, shape and albedo leave out what a photo hardly shows: where the face sits on the head, and the tone. The last
-/// two are what the first two are of the true head: an avatar that is nearer has learned what photos show beyond the head.
-const MEASURES: [&str; 10] = [
+/// its mean, shape and albedo leave out what a photo hardly shows: where the face sits on the head, and the tone; centred, the
+/// shape leaves out no more than where the face's middle is. The last two are what the first two are of the true head: an
+/// avatar that is nearer has learned what photos show beyond the head.
+const MEASURES: [&str; 11] = [
     "identity, to the selfie",
     "identity, to another photo",
     "identity, to the true head",
     "shape (mm)",
     "albedo (0-255)",
     "aligned shape (mm)",
+    "centred shape (mm)",
     "albedo less its mean",
     "albedo around the face",
     "the true head's identity, to the selfie",
@@ -201,6 +203,7 @@ impl Evaluation {
             vertex_error(&found, &truth),
             albedo,
             vertex_error(&aligned(&found, &truth), &truth),
+            vertex_error(&centred(&found), &centred(&truth)),
             pattern,
             albedo_error(data, &diffuse, &self.other_texels)[0],
             distance(&of_truth, Some(&selfie)),
@@ -247,6 +250,12 @@ fn read(path: &Path) -> Vec<u8> {
 /// Mean distance in millimetres.
 fn vertex_error(found: &[Vec3], truth: &[Vec3]) -> f64 {
     1e3 * found.iter().zip(truth).map(|(a, b)| f64::from(a.distance(*b))).sum::<f64>() / truth.len() as f64
+}
+
+/// `points` around their middle.
+fn centred(points: &[Vec3]) -> Vec<Vec3> {
+    let middle = points.iter().sum::<Vec3>() / points.len() as f32;
+    points.iter().map(|point| *point - middle).collect()
 }
 
 /// `points` after the similarity that brings them nearest to `truth` (Umeyama 1991).
