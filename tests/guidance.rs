@@ -288,7 +288,7 @@ struct Slopes {
 
 #[derive(Deserialize)]
 struct Slope {
-    waves: f32,
+    wave_number: f32,
     slopes: [f64; 2],
 }
 
@@ -319,11 +319,11 @@ fn gradients_of_the_recogniser_are_those_of_differences() {
         let loss = f64::from([found.identity, found.perceptual][which]);
         assert!((loss / expected.losses[which] - 1.0).abs() < 1e-4, "{loss} is not {}", expected.losses[which]);
         let size = found.gradient.iter().map(|gradient| f64::from(gradient.length_squared())).sum::<f64>().sqrt();
-        for Slope { waves, slopes } in &expected.directions {
-            let direction = pixels(&|x, y, _, c| (waves * (x + 0.7 * y) + c).sin());
+        for Slope { wave_number, slopes } in &expected.directions {
+            let direction = pixels(&|x, y, _, c| (wave_number * (x + 0.7 * y) + c).sin());
             let slope: f64 = found.gradient.iter().zip(&direction).map(|(a, b)| f64::from(a.dot(*b))).sum();
             let error = (slope - slopes[which]).abs() / size;
-            assert!(error < 1e-3, "{waves}: {slope} is not {}, of a gradient of {size}", slopes[which]);
+            assert!(error < 1e-3, "{wave_number}: {slope} is not {}, of a gradient of {size}", slopes[which]);
         }
     }
 }

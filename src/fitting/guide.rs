@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diffusion::{DecodedMaps, Decoder, DiffusionError, Latents},
-    runtime::{CancelToken, RuntimeError},
+    runtime::CancelToken,
 };
 
 /// Pixels of the chip next to the face's outline that are left out of gradients: these do not see outlines move.
@@ -242,12 +242,13 @@ impl<'a> Guide<'a> {
             // At rest: what is seen from there tells nothing of the photo's expression.
             let place = Elsewhere::new(self.next, &self.light);
             let view = place.view(head, vertices, network);
+            let weight = weights.elsewhere;
             let judge = |chip: &[Vec3]| {
-                let seen = network.loss(chip, &target.person, [weights.elsewhere, 0.0], cancel)?;
-                Ok::<_, RuntimeError>((seen.identity, seen.gradient))
+                let seen = network.loss(chip, &target.person, [weight, 0.0], cancel);
+                seen.map(|seen| (weight * seen.identity, seen.gradient))
             };
             let (loss, other) = place.loss(head, (vertices, &textures, &self.looks), view, judge)?;
-            elsewhere = loss;
+            elsewhere = loss / weight;
             add(gradients.diffuse.as_flattened_mut(), other.diffuse.as_flattened());
             add(gradients.normals.as_flattened_mut(), other.normals.as_flattened());
             add(&mut gradients.specular, &other.specular);

@@ -15,7 +15,7 @@ from fitdiff.learning.recogniser import Recogniser
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models/base"
 STEP = 1e-8
-DIRECTIONS = (11.0, 23.0, 37.0, 53.0)
+WAVE_NUMBERS = (11.0, 23.0, 37.0, 53.0)
 
 
 def picture(side: int, salt: float) -> np.ndarray:
@@ -26,10 +26,10 @@ def picture(side: int, salt: float) -> np.ndarray:
     return (0.5 + 0.3 * smooth + 0.05 * ((7919 * pixel + 389 * c) % 1009 / 1009 - 0.5))[None]
 
 
-def direction(side: int, waves: float) -> np.ndarray:
-    """A direction float64 [1, 3, side, side] of so many waves."""
+def direction(side: int, wave_number: float) -> np.ndarray:
+    """A wave of so many radians across the chip, float64 [1, 3, side, side]."""
     c, y, x = np.meshgrid(np.arange(3.0), np.arange(side) / side, np.arange(side) / side, indexing="ij")
-    return np.sin(waves * (x + 0.7 * y) + c)[None]
+    return np.sin(wave_number * (x + 0.7 * y) + c)[None]
 
 
 def main() -> None:
@@ -47,11 +47,12 @@ def main() -> None:
         return np.array([float((found[0] - wanted[0]).square().sum()), float(sum(layers)) / len(layers)])
 
     chip = picture(side, 1.0)
-    slopes = []
-    for waves in DIRECTIONS:
-        step = STEP * direction(side, waves)
-        slopes.append({"waves": waves, "slopes": ((losses(chip + step) - losses(chip - step)) / (2 * STEP)).tolist()})
-    reference = {"losses": losses(chip).tolist(), "directions": slopes}
+    directions = []
+    for wave_number in WAVE_NUMBERS:
+        step = STEP * direction(side, wave_number)
+        slopes = (losses(chip + step) - losses(chip - step)) / (2 * STEP)
+        directions.append({"wave_number": wave_number, "slopes": slopes.tolist()})
+    reference = {"losses": losses(chip).tolist(), "directions": directions}
     (ROOT / "tests/reference/recogniser.json").write_text(json.dumps(reference, indent=1) + "\n", encoding="utf-8")
 
 
