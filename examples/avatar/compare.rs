@@ -54,10 +54,11 @@ pub fn write(arguments: &Arguments, path: &Path, data: &AvatarData) -> Result<()
         height: TILE as usize,
         supersampling: 2,
     };
+    // Dim from behind, as the background is.
     let studio = |side: f32| {
-        let mut light = ShLight::constant(Vec3::splat(0.85));
+        let mut light = ShLight::constant(Vec3::splat(0.65));
         light.0[1] = Vec3::splat(0.25);
-        light.0[2] = Vec3::splat(0.45);
+        light.0[2] = Vec3::splat(1.05);
         light.0[3] = Vec3::splat(0.45 * side);
         light
     };

@@ -179,9 +179,10 @@ fn portrait(data: &Arc<AvatarData>, head: &FittingHead) -> RgbImage {
         height: SIDE,
         supersampling: 2,
     };
-    let mut light = ShLight::constant(Vec3::splat(0.80));
+    // Dim from behind, as the background is.
+    let mut light = ShLight::constant(Vec3::splat(0.60));
     light.0[1] = Vec3::splat(0.30);
-    light.0[2] = Vec3::splat(0.45);
+    light.0[2] = Vec3::splat(1.00);
     light.0[3] = Vec3::splat(0.35);
     data.portrait(head, view, light, &[], BACKGROUND)
 }

@@ -26,6 +26,7 @@
 //! ```
 
 mod check;
+mod checkerboard;
 mod data;
 mod edits;
 mod error;
@@ -192,7 +193,11 @@ impl Pipeline {
             return Err(PipelineError::NotFinite { what: "latents in half precision" });
         }
         tracker.decoding();
-        let maps = Arc::new(AvatarMaps::encode(&self.generator.maps, &self.decoder.maps(&latents, cancel)?));
+        let mut decoded = self.decoder.maps(&latents, cancel)?;
+        if recipe::removes_checkerboard(version) {
+            checkerboard::remove(&mut decoded.diffuse, decoded.size);
+        }
+        let maps = Arc::new(AvatarMaps::encode(&self.generator.maps, &decoded));
         let vertices = self.decoder.vertices(&latents, cancel)?;
         let mut recipe = match &fit {
             // The photo is not kept, so that what it led to is.

@@ -20,7 +20,8 @@ use crate::{
 /// | 2 | latents are rounded to half precision before they are decoded |
 /// | 3 | it may hold the colour of the irises |
 /// | 4 | irises of random people have a colour of their own, where none is given |
-pub const RECIPE_VERSION: u32 = 4;
+/// | 5 | what the decoder repeats from cell to cell of the diffuse map is taken out of it |
+pub const RECIPE_VERSION: u32 = 5;
 
 /// Whether avatars of recipes of a version are decoded from latents in half precision.
 pub(super) fn keeps_half_precision(version: u32) -> bool {
@@ -30,6 +31,11 @@ pub(super) fn keeps_half_precision(version: u32) -> bool {
 /// Whether irises of random people are drawn in recipes of a version; else they are brown.
 pub(super) fn draws_irises(version: u32) -> bool {
     version >= 4
+}
+
+/// Whether the checkerboard is taken out of the diffuse map in recipes of a version.
+pub(super) fn removes_checkerboard(version: u32) -> bool {
+    version >= 5
 }
 
 /// Digits of a digest that messages show.
@@ -266,7 +272,7 @@ mod tests {
         let random = recipe(RecipeSource::Random);
         let newer = AvatarRecipe { version: RECIPE_VERSION + 1, ..random.clone() };
         let error = newer.to_request(&bundle_id(), LAYOUT).unwrap_err();
-        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 5 }), "{error}");
+        assert!(matches!(error, PipelineError::RecipeVersion { expected: RECIPE_VERSION, found: 6 }), "{error}");
         let older = AvatarRecipe { version: 1, ..random.clone() };
         assert!(older.to_request(&bundle_id(), LAYOUT).is_ok());
 

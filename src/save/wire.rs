@@ -4,7 +4,7 @@
 //! {"kind": "bevy_fitdiff avatar", "version": 2, "crate_version": "0.1.0", "sha256": "…", "avatar": {
 //!   "name": "Ada",
 //!   "recipe": {
-//!     "version": 4, "bundle": {"id": "base", "version": "0.1.0", "digest": "…"}, "seed": 0, "options": {…},
+//!     "version": 5, "bundle": {"id": "base", "version": "0.1.0", "digest": "…"}, "seed": 0, "options": {…},
 //!     "source": {"latents": {"reflectance": {"f16": "…"}, "shape": {"f16": "…"}}}, "iris": [0.06, 0.03, 0.013]
 //!   },
 //!   "look": {"iris": [0.1, 0.045, 0.018], "skin_roughness": 0.5, "skin_tint": [1.0, 1.0, 1.0]},
