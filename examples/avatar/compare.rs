@@ -56,9 +56,9 @@ pub fn write(arguments: &Arguments, path: &Path, data: &AvatarData) -> Result<()
     };
     // Dim from behind, as the background is.
     let studio = |side: f32| {
-        let mut light = ShLight::constant(Vec3::splat(0.65));
+        let mut light = ShLight::constant(Vec3::splat(0.75));
         light.0[1] = Vec3::splat(0.25);
-        light.0[2] = Vec3::splat(1.05);
+        light.0[2] = Vec3::splat(1.20);
         light.0[3] = Vec3::splat(0.45 * side);
         light
     };
