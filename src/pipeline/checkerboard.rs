@@ -1,8 +1,8 @@
 //! What a decoder repeats from cell to cell of a map, though nothing in the face does: the checkerboard of its sub-pixel
 //! convolutions (Odena, Dumoulin and Olah, "Deconvolution and checkerboard artifacts", Distill 2016), plain on stubble.
 
-/// Side of a cell in texels: one feature of the decoders' branches, which work at an eighth of the maps' side. Of a
-/// decoder with other cells, hardly anything is taken.
+/// Side of a cell in texels: one feature of the decoders' branches, which work at an eighth of the maps' side.
+/// What repeats after 4 or 2 texels does so after 8, too.
 const CELL: usize = 8;
 
 /// Cells to each side of one that it is compared with.
