@@ -9,6 +9,7 @@ mod common;
 
 use std::{
     env, fs,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -67,10 +68,10 @@ struct Photographed {
 }
 
 /// What is measured of an avatar. Identity distances are of the avatar in the pose of a second photo and in a light of its
-/// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. Aligned and less
-/// its mean, shape and albedo leave out what a photo hardly shows: where the face sits on the head, and the tone; centred, the
-/// shape leaves out no more than where the face's middle is. The last two are what the first two are of the true head: an
-/// avatar that is nearer has learned what photos show beyond the head.
+/// own: to the selfie that it was made from, to that second photo, and to the true head rendered likewise. Shapes are those of
+/// the face in the template's frame, in which faces are brought together; aligned, each is brought nearest to its truth; of
+/// the head, all of its skin counts, ears, scalp and neck included. The last two are what the first two are of the true head:
+/// an avatar that is nearer has learned what photos show beyond the head.
 const MEASURES: [&str; 11] = [
     "identity, to the selfie",
     "identity, to another photo",
@@ -78,7 +79,7 @@ const MEASURES: [&str; 11] = [
     "shape (mm)",
     "albedo (0-255)",
     "aligned shape (mm)",
-    "centred shape (mm)",
+    "shape of the head (mm)",
     "albedo less its mean",
     "albedo around the face",
     "the true head's identity, to the selfie",
@@ -87,6 +88,9 @@ const MEASURES: [&str; 11] = [
 
 struct Evaluation {
     eye: Eye,
+    /// Vertices of all skin.
+    skin: Range<usize>,
+    /// Vertices of the front of the face.
     face_vertices: Vec<bool>,
     /// Texels of the face's skin.
     face_texels: Vec<usize>,
@@ -114,8 +118,10 @@ fn main() {
         let inside = masks.pixels().enumerate().filter(|(_, mask)| inside(mask.0.map(|value| value > 127)));
         inside.map(|(index, _)| index).collect()
     };
+    let [first, count] = pipeline.head().part("skin").expect("a head with skin").vertices;
     let mut evaluation = Evaluation {
         eye: Eye::new(&bundle, &runtime, FittingHead::new(pipeline.head().clone(), masks.width() as usize)),
+        skin: first..first + count,
         face_vertices: read(&folder.join(&manifest.face_vertices)).iter().map(|inside| *inside != 0).collect(),
         face_texels: texels(&|[_, skin, face]| skin && face),
         other_texels: texels(&|[chart, _, face]| chart && !face),
@@ -194,16 +200,16 @@ impl Evaluation {
         let face = |vertices: &[Vec3]| -> Vec<Vec3> {
             vertices.iter().zip(&self.face_vertices).filter(|(_, inside)| **inside).map(|(vertex, _)| *vertex).collect()
         };
-        let (found, truth) = (face(&data.vertices), face(&truth));
+        let (face_found, face_truth) = (face(&data.vertices), face(&truth));
         let [albedo, pattern] = albedo_error(data, &diffuse, &self.face_texels);
         [
             distance(&seen, Some(&selfie)),
             distance(&seen, Some(&photo)),
             distance(&seen, of_truth.as_ref()),
-            vertex_error(&found, &truth),
+            vertex_error(&face_found, &face_truth),
             albedo,
-            vertex_error(&aligned(&found, &truth), &truth),
-            vertex_error(&centred(&found), &centred(&truth)),
+            vertex_error(&aligned(&face_found, &face_truth), &face_truth),
+            vertex_error(&data.vertices[self.skin.clone()], &truth[self.skin.clone()]),
             pattern,
             albedo_error(data, &diffuse, &self.other_texels)[0],
             distance(&of_truth, Some(&selfie)),
@@ -250,12 +256,6 @@ fn read(path: &Path) -> Vec<u8> {
 /// Mean distance in millimetres.
 fn vertex_error(found: &[Vec3], truth: &[Vec3]) -> f64 {
     1e3 * found.iter().zip(truth).map(|(a, b)| f64::from(a.distance(*b))).sum::<f64>() / truth.len() as f64
-}
-
-/// `points` around their middle.
-fn centred(points: &[Vec3]) -> Vec<Vec3> {
-    let middle = points.iter().sum::<Vec3>() / points.len() as f32;
-    points.iter().map(|point| *point - middle).collect()
 }
 
 /// `points` after the similarity that brings them nearest to `truth` (Umeyama 1991).

@@ -18,7 +18,8 @@ use crate::{
 /// - [`AvatarProgress`] says how far it is; [`AvatarReady`](super::AvatarReady) and
 ///   [`AvatarFailed`](super::AvatarFailed) are triggered on the entity at the end.
 ///
-/// The head is in metres, looks to +Z, and its origin lies between the ears at eye height.
+/// The head is in metres and looks to +Z. All avatars have their faces in one place; the origin is between the mean head's ears
+/// at eye height.
 #[derive(Component, Clone, Debug, Default, Reflect)]
 #[reflect(Component, Default, Clone, Debug)]
 #[require(Transform, Visibility, AvatarProgress, AvatarLook)]

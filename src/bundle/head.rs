@@ -8,8 +8,9 @@ use super::{Bundle, BundleError, MANIFEST_FILE, TemplateEyes, TemplatePart, file
 
 /// The template head: topology, texture layout, blendshapes and landmarks, with the mean of all heads as its shape.
 ///
-/// Positions are in metres, Y up, the face looks to +Z, right-handed, the origin between the ears at eye height. What
-/// [`Bundle::load_head`] returns holds no index beyond its target and no number that is not finite.
+/// Positions are in metres, Y up, the face looks to +Z, right-handed, the origin between the mean head's ears at eye height.
+/// The faces of all shapes are in one place and of one size. What [`Bundle::load_head`] returns holds no index beyond its
+/// target and no number that is not finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TemplateHead {
     /// The mean head `[N]`, in metres.

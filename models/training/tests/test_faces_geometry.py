@@ -7,6 +7,7 @@ from faces_support import generator, head_model, needs_source, small_basis
 from fitdiff.errors import SourceDataError
 from fitdiff.faces.expressions import ARKIT_NAMES
 from fitdiff.faces.makehuman import MakeHumanData
+from fitdiff.faces.shape_basis import face_shares, without_motion
 from fitdiff.faces.subdivision import catmull_clark, triangulate, vertex_normals
 
 CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
@@ -110,6 +111,44 @@ def test_decoding_a_code_restores_a_head_of_the_model_in_any_place_and_size():
     assert np.abs(again - basis.encode(head)).max() < 1e-3
     error = np.linalg.norm(basis.decode(again) - basis.align(head), axis=1)
     assert error.mean() * 100 < 0.1, "mean error in millimetres"
+
+
+@needs_source
+def test_decoded_heads_have_their_faces_in_one_place():
+    basis = small_basis()
+    codes = np.random.default_rng(1).normal(size=(8, 40))
+    face = np.flatnonzero(basis.face)
+
+    def motion(heads: np.ndarray) -> float:
+        """Mean distance on the face, in millimetres, that bringing heads to the mean's face moves them by."""
+        return 100 * np.mean([np.linalg.norm(basis.align(head) - head, axis=1)[face].mean() for head in heads])
+
+    as_wholes = [basis.mean + np.tensordot(code * basis.sigma, basis.components, 1) for code in codes]
+    assert motion([basis.decode(code) for code in codes]) < 0.1 < 1 < motion(as_wholes)
+    # The same faces, 2 to 4 mm from the mean's, but for what the first order leaves out.
+    for code, head in zip(codes, as_wholes, strict=True):
+        assert 100 * np.linalg.norm(basis.align(head) - basis.decode(code), axis=1)[face].mean() < 0.4
+
+
+@needs_source
+def test_the_face_is_what_the_mask_shows():
+    model = head_model()
+    share, rest = face_shares(model), model.topology.rest[: model.topology.skin_count]
+    assert share.shape == (len(rest),) and share.min() == 0 and share.max() == 1
+    assert share[rest[:, 2].argmax()] == 1, "the tip of the nose"
+    ears, nape, crown = np.abs(rest[:, 0]) > 0.8, rest[:, 2] < 0.3, rest[:, 1] > 8.3
+    assert ears.any() and nape.any() and crown.any() and not share[ears | nape | crown].any()
+    assert np.abs(share - share[model.topology.mirror[: len(rest)]]).mean() < 0.01
+
+
+@needs_source
+def test_moves_turns_and_growth_are_taken_out_and_nothing_else():
+    rng = np.random.default_rng(2)
+    vertices, weights = rng.normal(size=(30, 3)), rng.uniform(size=20)
+    own = without_motion(rng.normal(size=(1, 30, 3)), vertices, weights)
+    turn, move, growth = rng.normal(size=3), rng.normal(size=3), 0.7
+    moved = own + np.cross(turn, vertices) + move + growth * vertices
+    np.testing.assert_allclose(without_motion(moved, vertices, weights), own, atol=1e-12)
 
 
 @needs_source

@@ -1,4 +1,9 @@
-"""Principal components of head shape, after removing place, turn and size of each head."""
+"""Principal components of head shape, after removing place, turn and size of each head.
+
+Components are found, and heads are encoded, with whole heads brought together. What a photo shows is the face: how far
+the ears and the back of the head lie from it, it hardly tells. So heads are decoded with their faces brought together:
+the same similarity transforms, to first order in the code, of each component.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,17 @@ import numpy as np
 from fitdiff.faces.dataset import SEED_RANGES
 from fitdiff.faces.geometry import EyeFit, HeadGeometry
 from fitdiff.faces.head_model import HeadModel, cache_folder, code_digest, store_in_cache
+from fitdiff.faces.masks import head_masks
 from fitdiff.faces.topology import HeadTopology
 
 COMPONENTS = 120
 POPULATION = 4000
 ALIGNED_ABOVE_Y = 6.1
-"""Skin above this height on the base mesh (decimetres) counts in the alignment: not the neck."""
+"""Skin above this height on the base mesh (decimetres) counts in the alignment of heads: not the neck."""
+MASK_SIZE = 256
+"""Side in texels of the mask that tells what is face."""
 
-_SOURCES = ("geometry", "identity", "macro", "shape_basis", "streams", "topology")
+_SOURCES = ("geometry", "identity", "macro", "masks", "regions", "shape_basis", "streams", "topology", "uv_bake")
 
 REST_WEIGHT = 1e-3
 """Weight of a vertex outside of the skin (eyes, teeth …) against a mean skin vertex: they ride along."""
@@ -26,37 +34,42 @@ REST_WEIGHT = 1e-3
 
 @dataclass(frozen=True)
 class ShapeBasis:
-    """Linear model of aligned heads: ``vertices = mean + sum_k code[k] * sigma[k] * components[k]``.
+    """Linear model of heads with their faces in one place: ``vertices = mean + sum_k code[k] * directions[k]``.
 
-    The frame: decimetres, Y up, the face looks to +Z, origin between the ears at eye height.
+    The frame: decimetres, Y up, the face looks to +Z, origin between the ears of the mean head at eye height.
 
     Attributes:
         mean: float64 [V, 3].
-        components: float32 [K, V, 3], orthonormal in the weighted metric.
+        components: float32 [K, V, 3] of heads that are aligned as wholes, orthonormal in the weighted metric.
         sigma: float64 [K], population deviations in decreasing order.
+        directions: float32 [K, V, 3], the components at one deviation, faces brought together.
         weights: float64 [V], metric: area per skin vertex over the mean area.
-        alignment: float64 [skin_count], weights of the similarity alignment.
+        head: float64 [skin_count], weights of the similarity alignment of whole heads.
+        face: float64 [skin_count], weights of the similarity alignment of faces: all of their vertices count alike, and
+            are dense where eyes, nose and mouth are.
     """
 
     mean: np.ndarray
     components: np.ndarray
     sigma: np.ndarray
+    directions: np.ndarray
     weights: np.ndarray
-    alignment: np.ndarray
+    head: np.ndarray
+    face: np.ndarray
 
     def align(self, vertices: np.ndarray) -> np.ndarray:
-        """Move, turn and scale head vertices [V, 3] onto the mean (weighted least squares)."""
-        return _align(vertices, self.mean, self.alignment)
+        """Move, turn and scale head vertices [V, 3] such that the face comes onto the mean's (weighted least
+        squares): the frame of decoded heads."""
+        return _align(vertices, self.mean, self.face)
 
     def encode(self, vertices: np.ndarray) -> np.ndarray:
         """Head vertices [V, 3] in any place and size → whitened code float32 [K]."""
-        offset = (self.align(vertices) - self.mean) * self.weights[:, None]
+        offset = (_align(vertices, self.mean, self.head) - self.mean) * self.weights[:, None]
         return (np.tensordot(self.components, offset, 2) / self.sigma).astype(np.float32)
 
     def decode(self, code: np.ndarray) -> np.ndarray:
         """Whitened code [K] → head vertices [V, 3]; fewer coefficients use the leading components."""
-        count = len(code)
-        return self.mean + np.tensordot(code * self.sigma[:count], self.components[:count], 1)
+        return self.mean + np.tensordot(code, self.directions[: len(code)], 1)
 
 
 def load_shape_basis(model: HeadModel, use_cache: bool = True) -> ShapeBasis:
@@ -82,15 +95,15 @@ def build_shape_basis(model: HeadModel, population: int = POPULATION, components
 
     skin = topology.skin_count
     area = vertex_areas(topology)
-    alignment = area * (topology.rest[:skin, 1] > ALIGNED_ABOVE_Y)
+    head = area * (topology.rest[:skin, 1] > ALIGNED_ABOVE_Y)
     mean = heads.mean(0).astype(float)
-    size = _weighted_size(mean, alignment)
+    size = _weighted_size(mean, head)
     for _ in range(3):
         for i in range(len(heads)):
-            heads[i] = _align(heads[i], mean, alignment)
+            heads[i] = _align(heads[i], mean, head)
         mean = heads.mean(0).astype(float)
         # Alignment to a mean shrinks the next mean a little; keep the first mean's size.
-        mean *= size / _weighted_size(mean, alignment)
+        mean *= size / _weighted_size(mean, head)
     mean = heads.mean(0).astype(float)
     mean = (mean + mean[topology.mirror] * [-1, 1, 1]) / 2
     shift = head_origin(topology, mean)
@@ -103,18 +116,54 @@ def build_shape_basis(model: HeadModel, population: int = POPULATION, components
     centred = (heads - mean.astype(np.float32)).reshape(population, -1) * root
     values, vectors = np.linalg.eigh((centred @ centred.T).astype(float))
     values, vectors = values[::-1][:components], vectors[:, ::-1][:, :components]
-    directions = centred.T @ vectors.astype(np.float32)
-    directions /= np.linalg.norm(directions, axis=0)
+    principal = centred.T @ vectors.astype(np.float32)
+    principal /= np.linalg.norm(principal, axis=0)
     # The sign of an eigenvector is arbitrary: make the largest entry positive.
-    largest = directions[np.abs(directions).argmax(0), np.arange(components)]
-    directions = (directions * np.sign(largest) / root[:, None]).T
+    largest = principal[np.abs(principal).argmax(0), np.arange(components)]
+    principal = (principal * np.sign(largest) / root[:, None]).T.reshape(components, -1, 3)
+    sigma = np.sqrt(values / population)
+    face = face_shares(model)
     return ShapeBasis(
         mean=mean,
-        components=directions.reshape(components, -1, 3),
-        sigma=np.sqrt(values / population),
+        components=principal,
+        sigma=sigma,
+        directions=without_motion(principal * sigma[:, None, None], mean, face).astype(np.float32),
         weights=weights,
-        alignment=alignment,
+        head=head,
+        face=face,
     )
+
+
+def face_shares(model: HeadModel) -> np.ndarray:
+    """How much of the surface around each skin vertex is face by the mask of that name, 0…1 [skin_count]."""
+    uv_map, subdivide = model.uv_map, model.topology.subdivide
+    texels = np.clip((uv_map.uv * [1, -1] + [0, 1]) * MASK_SIZE, 0, MASK_SIZE - 1).astype(int)
+    on_face = np.zeros(subdivide.shape[0])
+    on_face[uv_map.source] = head_masks(model, MASK_SIZE)["face"][texels[:, 1], texels[:, 0]]
+    around = subdivide.T @ np.stack([on_face, np.ones_like(on_face)], 1)
+    return (around[:, 0] / np.maximum(around[:, 1], 1e-9))[: model.topology.skin_count]
+
+
+def without_motion(offsets: np.ndarray, vertices: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Offsets [K, V, 3] of vertices [V, 3] less the move, turn and growth of the whole that is in them.
+
+    The seven fields of an infinitesimal similarity transform are fitted to each offset on the first vertices, which the
+    weights are of, by weighted least squares, and taken from all vertices.
+    """
+    count, motions = len(weights), similarity_motions(vertices)
+    root = np.sqrt(weights)[:, None]
+    known = (motions[:, :count] * root).reshape(len(motions), -1)
+    wanted = (offsets[:, :count] * root).reshape(len(offsets), -1)
+    amounts, *_ = np.linalg.lstsq(known.T, wanted.T)
+    return offsets - np.tensordot(amounts.T, motions, 1)
+
+
+def similarity_motions(vertices: np.ndarray) -> np.ndarray:
+    """What vertices [V, 3] do to first order under the three moves, three turns and growth, [7, V, 3]."""
+    axes = np.eye(3)
+    moves = np.broadcast_to(axes[:, None], (3, *vertices.shape))
+    turns = np.stack([np.cross(axis, vertices) for axis in axes])
+    return np.concatenate([moves, turns, vertices[None]])
 
 
 def vertex_areas(topology: HeadTopology) -> np.ndarray:

@@ -68,8 +68,8 @@ _DTYPES: dict[str, np.dtype] = {"f32": np.dtype("<f4"), "f16": np.dtype("<f2"), 
            "u16": np.dtype("<u2"), "u32": np.dtype("<u4")}  # fmt: skip
 
 FRAME = (
-    "metres, Y up, the face looks to +Z, right-handed, origin between the ears at eye height; left is the person's "
-    "left, +X"
+    "metres, Y up, the face looks to +Z, right-handed, origin between the mean head's ears at eye height; left is the "
+    "person's left, +X; the faces of all shapes are brought together by similarity transforms"
 )
 
 
@@ -125,7 +125,7 @@ def pack_template(model: HeadModel, basis: ShapeBasis) -> tuple[dict, bytes]:
     """Return the description and the file's bytes."""
     parts = build_parts(model, basis.mean)
     mean = join_vertices(parts, basis.mean) * METRES
-    flat = basis.components.reshape(len(basis.components), -1).astype(float) * basis.sigma[:, None]
+    flat = basis.directions.reshape(len(basis.directions), -1).astype(float)
     components = np.concatenate([(p.operator @ flat.T).T.reshape(len(flat), -1, 3) for p in parts], 1) * METRES
     peak = np.abs(components).max((1, 2))
     scale = np.where(np.arange(len(peak)) < F16_COMPONENTS, peak, peak / 127)

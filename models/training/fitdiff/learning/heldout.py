@@ -11,9 +11,9 @@ Everything is stored such that a program needs no more than a JSON and a PNG rea
     000_diffuse.png         256², true diffuse albedo, sRGB 8 bit, in the template's texture layout
     001.png …
 
-Vertices are in the order and frame of the bundle's template head, all parts. Like the shape coefficients of the
-training data they are of the head after the similarity transform (weighted least squares over skin above the neck) that
-brings it nearest to the template's mean: true size, which no photo shows, is taken out, and what the basis does not
+Vertices are in the order and frame of the bundle's template head, all parts. Like the heads that the bundle decodes
+they are of the head after the similarity transform (least squares over the face's vertices) that brings its face
+nearest to the template's mean: true place and size, which no photo shows, are taken out, and what the basis does not
 span is kept. Figures that align heads themselves are not affected. Texels outside of the chart mean nothing.
 
 An entry of "people" holds the files' names, the identity `seed`, `ita` in degrees (cheeks, true albedo) and its class
