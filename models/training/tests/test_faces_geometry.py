@@ -141,7 +141,6 @@ def test_the_face_is_what_the_mask_shows():
     assert np.abs(share - share[model.topology.mirror[: len(rest)]]).mean() < 0.01
 
 
-@needs_source
 def test_moves_turns_and_growth_are_taken_out_and_nothing_else():
     rng = np.random.default_rng(2)
     vertices, weights = rng.normal(size=(30, 3)), rng.uniform(size=20)

@@ -1,8 +1,8 @@
 """Principal components of head shape, after removing place, turn and size of each head.
 
-Components are found, and heads are encoded, with whole heads brought together. What a photo shows is the face: how far
-the ears and the back of the head lie from it, it hardly tells. So heads are decoded with their faces brought together:
-the same similarity transforms, to first order in the code, of each component.
+Components are found, and heads are encoded, with whole heads brought together. They are decoded with their faces
+brought together, which are what photos show: from each component, what similarity transforms of the face do to the
+head, to first order in the code, is taken out.
 """
 
 from __future__ import annotations
