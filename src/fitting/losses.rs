@@ -28,7 +28,7 @@ pub struct LossWeights {
     /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
     /// Mean squared error of the landmarks, in their squared deviations of 2.2 % of the face's size, more for a head that is
-    /// turned away; below 2.2, which the landmark network's own errors may explain, it counts by its cube. 36: all 478 of
+    /// turned away; below 2.2, which the landmark network's own errors may explain, it counts by its cube. 60: all 478 of
     /// them err together. With less, brows and forehead of a real face that is unlike the regressor's synthetic people stay
     /// off; with more, errors bend it.
     pub landmarks: f32,
@@ -52,7 +52,7 @@ impl Default for LossWeights {
             elsewhere: 1400.0,
             perceptual: 600.0,
             photometric: 300.0,
-            landmarks: 36.0,
+            landmarks: 60.0,
             shape_regression: 4.0,
             albedo_regression: 500.0,
             prior: 1.0,
