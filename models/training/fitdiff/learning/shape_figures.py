@@ -30,7 +30,7 @@ def shape_figures(
 ) -> dict[str, np.ndarray]:
     """Mean face-vertex errors in millimetres, for coefficients [B,K].
 
-    Without alignment they hold what a selfie hardly shows: how high and how far forward the face sits on the head.
+    Without alignment they are of faces that are each brought to the mean head's, as the template does to first order.
     With a similarity alignment to the truth only the face's form counts.
 
     Args:
