@@ -14,8 +14,8 @@ const DEVIATION: f32 = 0.022;
 const TURNED: f32 = 10.0;
 
 /// Mean squared error, in squared deviations, from which on the loss grows as fast as it. The landmark network errs for all
-/// landmarks of a face together. On synthetic faces a guided head is off by a quarter of this, which is the network's error, and
-/// following it bends the head; on real faces, who are unlike these, by half of it to all, which is mostly the head's.
+/// landmarks of a face together. On synthetic faces a guided head is off by a fifth to a half of this, which is mostly the
+/// network's error, and following it bends the head; on real faces, who are unlike these, by more, which is mostly the head's.
 const UNEXPLAINED: f32 = 2.2;
 
 /// Standard deviation of the landmarks of a head that stands so, in shares of the face's size.
@@ -58,7 +58,7 @@ pub(super) fn landmark_loss(
 /// The loss of a mean squared error, and its slope: near zero where the network's own errors explain it, one beyond.
 fn lenient(square: f32) -> (f32, f32) {
     let share = (square / UNEXPLAINED).min(1.0);
-    (UNEXPLAINED * share.powi(3) / 3.0 + square - UNEXPLAINED * share, share * share)
+    (UNEXPLAINED * share.powi(5) / 5.0 + square - UNEXPLAINED * share, share.powi(4))
 }
 
 /// Adds gradients by landmarks to those by vertices.
@@ -104,7 +104,7 @@ mod tests {
             let aim: Vec<Vec2> =
                 views(&fit).into_iter().enumerate().map(|(i, point)| fit.camera.project(point) + shift(i)).collect();
             let (loss, gradients) = landmark_loss(&head, &fit, &views(&fit), &aim, DEVIATION);
-            assert!(loss > 1e-3 && (loss < UNEXPLAINED / 3.0) == (pixels < 3.0), "{loss}");
+            assert!(loss > 1e-3 && (loss < UNEXPLAINED / 5.0) == (pixels < 3.0), "{loss}");
             let whole: Vec3 = gradients.iter().sum();
             for axis in 0..3 {
                 assert_slope("translation", whole[axis], whole[axis].abs(), 5e-5 * pixels, |step| {
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn errors_weigh_little_until_the_network_does_not_explain_them() {
         let [quarter, all, more] = [0.25, 1.0, 3.0].map(|share| lenient(share * UNEXPLAINED));
-        assert!(quarter.0 < 0.05 * all.0 && quarter.1 < 0.1, "{quarter:?}");
+        assert!(quarter.0 < 0.002 * all.0 && quarter.1 < 0.005, "{quarter:?}");
         assert_eq!((all.1, more.1), (1.0, 1.0));
         assert!((more.0 - all.0 - 2.0 * UNEXPLAINED).abs() < 1e-4, "{more:?}");
     }

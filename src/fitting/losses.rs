@@ -18,8 +18,8 @@ pub struct LossWeights {
     /// stays too far from it with less. What is read of the shape keeps it from bending the head.
     pub recognition: f32,
     /// The same of the avatar at rest, turned and lit another way, to the mean embedding of all photos and their mirror images.
-    /// 1400: it keeps the likeness from being one of the photo's pose and light alone. With more, hardly any other photo of the
-    /// person comes nearer, and the bare head goes astray: what photos show besides it is painted on its skin.
+    /// 1900: it keeps the likeness from being one of the photo's pose and light alone. With more than 600, hardly any other
+    /// photo of the person comes nearer, and the bare head goes astray: what photos show besides it is painted on its skin.
     pub elsewhere: f32,
     /// Squared distance of the recogniser's inner activations, over the photo's mean square. 600, the most telling loss for
     /// shape: activations know where features are, and care little for light.
@@ -28,13 +28,13 @@ pub struct LossWeights {
     /// there are pixels: what light and shadow leave unexplained is the same over whole regions.
     pub photometric: f32,
     /// Mean squared error of the landmarks, in their squared deviations of 2.2 % of the face's size, more for a head that is
-    /// turned away; below 2.2, which the landmark network's own errors may explain, it counts by its cube. 60: all 478 of
-    /// them err together. With less, brows and forehead of a real face that is unlike the regressor's synthetic people stay
+    /// turned away; below 2.2, which the landmark network's own errors may explain, it counts by its fifth power. 80: all 478
+    /// of them err together. With less, brows and forehead of a real face that is unlike the regressor's synthetic people stay
     /// off; with more, errors bend it.
     pub landmarks: f32,
     /// Half the squared distance of the shape coefficients from what the regressor reads in the photo, in its squared
-    /// deviations. 4, four times the likelihood as it is: the other losses are surer of shapes than they are right. With 8
-    /// instead of 3, 34 synthetic people's aligned shapes were nearer by 3 % of the error, but a real face was off its landmarks.
+    /// deviations. 8, eight times the likelihood as it is: the other losses are surer of shapes than they are right. With 12,
+    /// synthetic people's shapes are no nearer, and a real face needs landmarks that count for more.
     pub shape_regression: f32,
     /// Mean squared distance of the diffuse albedo of the whole head, hair on the scalp included, from what the regressor
     /// reads, likewise. 500, far fewer than there are texels: it errs over whole regions. It holds against what recognition
@@ -49,11 +49,11 @@ impl Default for LossWeights {
     fn default() -> Self {
         Self {
             recognition: 800.0,
-            elsewhere: 1400.0,
+            elsewhere: 1900.0,
             perceptual: 600.0,
             photometric: 300.0,
-            landmarks: 60.0,
-            shape_regression: 4.0,
+            landmarks: 80.0,
+            shape_regression: 8.0,
             albedo_regression: 500.0,
             prior: 1.0,
         }
